@@ -1,0 +1,124 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <type_traits>
+
+#include "ensconce/base/bytes.h"
+#include "ensconce/base/clock.h"
+#include "ensconce/base/file.h"
+#include "ensconce/base/random.h"
+#include "ensconce/base/secret.h"
+
+namespace ensconce {
+namespace {
+
+static_assert(!std::is_copy_constructible_v<SecretBytes>);
+static_assert(!std::is_copy_constructible_v<SecretArray<32>>);
+static_assert(!std::is_convertible_v<SecretBytes, ByteView>);
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "ensconce-base-XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path path;
+};
+
+TEST(Hex, RoundTrips) {
+  const Bytes bytes{0x00, 0x7f, 0x80, 0xff};
+  EXPECT_EQ(to_hex(bytes), "007f80ff");
+  EXPECT_EQ(from_hex("007F80ff").value(), bytes);
+}
+
+TEST(Hex, RejectsOddLengthAndOtherDigits) {
+  EXPECT_TRUE(from_hex("abc").error().is(BaseError::kBadHex));
+  EXPECT_TRUE(from_hex("zz").error().is(BaseError::kBadHex));
+}
+
+TEST(ByteReader, ReadsBothByteOrders) {
+  const Bytes bytes{1, 2, 3, 4, 1, 2, 3, 4};
+  ByteReader r(bytes);
+  EXPECT_EQ(r.u32_be().value(), 0x01020304U);
+  EXPECT_EQ(r.u32_le().value(), 0x04030201U);
+  EXPECT_TRUE(r.finish().has_value());
+}
+
+TEST(ByteReader, RejectsReadingPastTheEnd) {
+  const Bytes bytes{1, 2, 3};
+  ByteReader r(bytes);
+  EXPECT_TRUE(r.u32_be().error().is(BaseError::kTruncated));
+  EXPECT_EQ(r.offset(), 0U);
+}
+
+TEST(ByteReader, RejectsTrailingBytes) {
+  const Bytes bytes{1, 2, 3};
+  ByteReader r(bytes);
+  ASSERT_TRUE(r.u16_be().has_value());
+  EXPECT_TRUE(r.finish().error().is(BaseError::kTrailingBytes));
+}
+
+TEST(ToArray, RejectsOtherLengths) {
+  EXPECT_TRUE(to_array<4>(Bytes(3)).error().is(BaseError::kTruncated));
+  EXPECT_TRUE(to_array<4>(Bytes(5)).error().is(BaseError::kTrailingBytes));
+}
+
+TEST(SecretArray, WipesTheSourceOfAMove) {
+  auto a = SecretArray<4>::from(Bytes{1, 2, 3, 4}).value();
+  const SecretArray<4> b = std::move(a);
+  // NOLINTNEXTLINE(bugprone-use-after-move): that it is wiped is the point.
+  EXPECT_TRUE(all_zero(a.expose()));
+  EXPECT_EQ(to_hex(b.expose()), "01020304");
+}
+
+TEST(SecretBytes, ComparesInConstantTime) {
+  EXPECT_TRUE(equal_in_constant_time(Bytes{1, 2}, Bytes{1, 2}));
+  EXPECT_FALSE(equal_in_constant_time(Bytes{1, 2}, Bytes{1, 3}));
+  EXPECT_FALSE(equal_in_constant_time(Bytes{1, 2}, Bytes{1}));
+}
+
+TEST(Rfc3339, RoundTrips) {
+  const Instant t = from_rfc3339("2026-11-23T05:00:29Z").value();
+  EXPECT_EQ(to_rfc3339(t), "2026-11-23T05:00:29Z");
+  EXPECT_FALSE(from_rfc3339("2026-11-23 05:00:29").has_value());
+}
+
+TEST(File, WritesWholeFilesWithTheExactMode) {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "secret";
+  ASSERT_TRUE(write_file_atomically(path, as_bytes("hello"), 0600).has_value());
+  struct stat st {};
+  ASSERT_EQ(stat(path.c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 0777U, 0600U);
+  EXPECT_EQ(as_text(read_secret_file(path).value().expose()), "hello");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path), {}), 1);
+}
+
+TEST(File, RejectsASecretThatOthersMayRead) {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "secret";
+  ASSERT_TRUE(write_file_atomically(path, as_bytes("hello"), 0644).has_value());
+  EXPECT_TRUE(read_secret_file(path).error().is(BaseError::kInvalidArgument));
+}
+
+TEST(File, RejectsWhatIsLargerThanTheLimit) {
+  const TemporaryFolder folder;
+  const auto path = folder.path / "big";
+  ASSERT_TRUE(write_file_atomically(path, Bytes(100)).has_value());
+  EXPECT_TRUE(read_file(path, 99).error().is(BaseError::kTooLarge));
+  EXPECT_EQ(read_file(path, 100).value().size(), 100U);
+}
+
+TEST(SeededRandom, RepeatsItself) {
+  SeededRandom a(7);
+  SeededRandom b(7);
+  EXPECT_EQ(a.array<16>(), b.array<16>());
+}
+
+}  // namespace
+}  // namespace ensconce
