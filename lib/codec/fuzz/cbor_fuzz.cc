@@ -1,0 +1,14 @@
+// What decodes is written back byte for byte: there is one encoding of each item, and it is ours.
+
+#include "ensconce/codec/cbor.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace ensconce;
+  const ByteView input(data, size);
+  const auto value = cbor::decode(input);
+  if (value) {
+    ENSC_CHECK(equal(cbor::encode(*value), input));
+    ENSC_CHECK(*value == *value);
+  }
+  return 0;
+}

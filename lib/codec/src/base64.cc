@@ -1,0 +1,109 @@
+#include "ensconce/codec/base64.h"
+
+#include <array>
+
+namespace ensconce {
+namespace {
+
+constexpr std::string_view kStandard =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kUrl =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+constexpr std::uint8_t kNotADigit = 0xff;
+
+constexpr std::array<std::uint8_t, 256> digits_of(std::string_view alphabet) {
+  std::array<std::uint8_t, 256> digits{};
+  digits.fill(kNotADigit);
+  for (std::size_t i = 0; i < alphabet.size(); ++i) {
+    digits[static_cast<std::uint8_t>(alphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return digits;
+}
+
+constexpr auto kStandardDigits = digits_of(kStandard);
+constexpr auto kUrlDigits = digits_of(kUrl);
+
+std::string encode(ByteView bytes, std::string_view alphabet, bool padded) {
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  std::size_t i = 0;
+  for (; bytes.size() - i >= 3; i += 3) {
+    const std::uint32_t group = std::uint32_t{bytes[i]} << 16 | std::uint32_t{bytes[i + 1]} << 8 |
+                                std::uint32_t{bytes[i + 2]};
+    out.push_back(alphabet[group >> 18]);
+    out.push_back(alphabet[group >> 12 & 63]);
+    out.push_back(alphabet[group >> 6 & 63]);
+    out.push_back(alphabet[group & 63]);
+  }
+  const std::size_t rest = bytes.size() - i;
+  if (rest > 0) {
+    const std::uint32_t group = std::uint32_t{bytes[i]} << 16 |
+                                (rest == 2 ? std::uint32_t{bytes[i + 1]} << 8 : std::uint32_t{0});
+    out.push_back(alphabet[group >> 18]);
+    out.push_back(alphabet[group >> 12 & 63]);
+    if (rest == 2) {
+      out.push_back(alphabet[group >> 6 & 63]);
+    }
+    if (padded) {
+      out.append(3 - rest, '=');
+    }
+  }
+  return out;
+}
+
+// decode_digits reads text that has no padding (any more).
+Result<Bytes> decode_digits(std::string_view text, const std::array<std::uint8_t, 256>& digits) {
+  const std::size_t rest = text.size() % 4;
+  if (rest == 1) {
+    return Error(CodecError::kBadBase64, "a last group of one digit");
+  }
+  Bytes out;
+  out.reserve(text.size() / 4 * 3 + 2);
+  std::uint32_t group = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::uint8_t digit = digits[static_cast<std::uint8_t>(text[i])];
+    if (digit == kNotADigit) {
+      return Error(CodecError::kBadBase64, "not a digit at offset " + std::to_string(i));
+    }
+    group = group << 6 | digit;
+    if (i % 4 == 3) {
+      out.push_back(static_cast<std::uint8_t>(group >> 16));
+      out.push_back(static_cast<std::uint8_t>(group >> 8));
+      out.push_back(static_cast<std::uint8_t>(group));
+      group = 0;
+    }
+  }
+  if (rest == 2) {
+    if ((group & 0x0f) != 0) {
+      return Error(CodecError::kBadBase64, "trailing bits are not zero");
+    }
+    out.push_back(static_cast<std::uint8_t>(group >> 4));
+  } else if (rest == 3) {
+    if ((group & 0x03) != 0) {
+      return Error(CodecError::kBadBase64, "trailing bits are not zero");
+    }
+    out.push_back(static_cast<std::uint8_t>(group >> 10));
+    out.push_back(static_cast<std::uint8_t>(group >> 2));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string base64_encode(ByteView bytes) { return encode(bytes, kStandard, true); }
+
+std::string base64url_encode(ByteView bytes) { return encode(bytes, kUrl, false); }
+
+Result<Bytes> base64_decode(std::string_view text) {
+  if (text.size() % 4 != 0) {
+    return Error(CodecError::kBadBase64, "length is no multiple of four");
+  }
+  for (int i = 0; i < 2 && text.ends_with('='); ++i) {
+    text.remove_suffix(1);
+  }
+  return decode_digits(text, kStandardDigits);
+}
+
+Result<Bytes> base64url_decode(std::string_view text) { return decode_digits(text, kUrlDigits); }
+
+}  // namespace ensconce
