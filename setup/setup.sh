@@ -8,6 +8,7 @@ cache=${ENSCONCE_CACHE:-$root/.cache}
 [[ $cache == /* ]] || cache=$PWD/$cache
 export LC_ALL=C.UTF-8
 
+declare -a imports
 for part in say packages artifacts imports models; do
   # shellcheck source=/dev/null
   source "$here/lib/$part.sh"
@@ -53,8 +54,9 @@ require_this_kind_of_machine() {
 
 # take_turns lets one set-up at a time write the cache, and clears up after one that was killed.
 take_turns() {
-  mkdir -p "$cache" 2>/dev/null && [[ -w $cache ]] ||
+  if ! mkdir -p "$cache" 2>/dev/null || [[ ! -w $cache ]]; then
     die 69 "cannot write to $cache." "Choose another place with ENSCONCE_CACHE=DIR."
+  fi
   exec 9>"$cache/lock"
   if ! flock -n 9; then
     say "      another set-up is at work here: waiting for it"
@@ -63,12 +65,14 @@ take_turns() {
   rm -rf "$cache/tmp"
   work=$cache/tmp
   mkdir -p "$work"
-  trap 'rm -rf "$work"' EXIT
-  trap 'exit 130' INT TERM
+  trap 'stop_running; rm -rf "$work"' EXIT
 }
 
 build() {
   local missing=()
+  trap stop_running EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   require_this_kind_of_machine
   skips_packages || mapfile -t missing < <(missing_packages)
   if ((${#missing[@]} == 0)) && imports_ready "$(imports_sources)" &&

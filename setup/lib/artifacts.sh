@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # sourced by setup.sh, which sets here, root, cache, work
 # Files kept in the cache, and how we know them. Sourced; needs say.sh, $here, $root and $cache.
 #
 # artifacts.sha256 says what each file must be. Reading 80 MB on every start would take half a
@@ -26,8 +27,10 @@ explain() {
   local dir=$1
   shift
   [[ -d $dir ]] || { say "      $dir is not there"; return 0; }
-  { cd "$dir" && listed "$@" | sha256sum --check --strict --quiet 2>/dev/null || true; } |
-    sed 's/^/      /' >&2
+  (
+    cd "$dir" || exit
+    listed "$@" | sha256sum --check --strict --quiet 2>/dev/null || true
+  ) | sed 's/^/      /' >&2
 }
 
 # fingerprint PREFIX… prints size and time of each listed file, fast.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # sourced by setup.sh, which sets here, root, cache, work
 # The engine and the published weights, through npm. Sourced.
 #
 # npm checks each package against the sha512 in package-lock.json; we check each file we keep

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # sourced by setup.sh, which sets here, root, cache, work
 # The model directories that an owner would seal: our description beside published weights. Sourced.
 
 models_sources() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # sourced by setup.sh, which sets here, root, cache, work
 # Debian packages. Sourced; needs say.sh and $here.
 
 # wanted_packages prints the names in debian-packages.txt that apply to this machine.
@@ -35,8 +36,8 @@ install_packages() { # install_packages NAME…
       as_root=(sudo)
     else
       die 69 "these Debian packages are missing, and only root can install them." \
-        "Ask somebody who can to run:" "" \
-        "  apt-get update && apt-get install --no-install-recommends $*" "" \
+        "Ask somebody who can to run" \
+        "  apt-get update && apt-get install --no-install-recommends $*" \
         "and then start this again; it needs no root after that."
     fi
   fi
