@@ -1,0 +1,49 @@
+#include "openssl.h"
+
+#include <openssl/crypto.h>
+#include <openssl/x509.h>
+
+namespace ensconce::ossl {
+
+const Backend& backend() {
+  static const Backend instance = [] {
+    ENSC_CHECK(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) == 1);
+    Backend b{
+        .sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr),
+        .sha384 = EVP_MD_fetch(nullptr, "SHA384", nullptr),
+        .hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr),
+        .aes_256_gcm = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr),
+        .aes_256_wrap = EVP_CIPHER_fetch(nullptr, "AES-256-WRAP", nullptr),
+    };
+    ENSC_CHECK(b.sha256 != nullptr && b.sha384 != nullptr && b.hmac != nullptr);
+    ENSC_CHECK(b.aes_256_gcm != nullptr && b.aes_256_wrap != nullptr);
+    return b;
+  }();
+  return instance;
+}
+
+SecretBytes pkcs8_of(EVP_PKEY* key) {
+  const Pkcs8Ptr info(EVP_PKEY2PKCS8(key));
+  ENSC_CHECK(info != nullptr);
+  const int len = i2d_PKCS8_PRIV_KEY_INFO(info.get(), nullptr);
+  ENSC_CHECK(len > 0);
+  SecretBytes out(static_cast<std::size_t>(len));
+  unsigned char* p = out.expose_mutable().data();
+  ENSC_CHECK(i2d_PKCS8_PRIV_KEY_INFO(info.get(), &p) == len);
+  return out;
+}
+
+Pkey pkey_from_pkcs8(ByteView der) {
+  constexpr std::size_t kMaxPkcs8Len = 16384;
+  if (der.empty() || der.size() > kMaxPkcs8Len) {
+    return nullptr;
+  }
+  const unsigned char* p = der.data();
+  const Pkcs8Ptr info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &p, static_cast<long>(der.size())));
+  if (info == nullptr || p != der.data() + der.size()) {
+    return nullptr;
+  }
+  return Pkey(EVP_PKCS82PKEY(info.get()));
+}
+
+}  // namespace ensconce::ossl

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "ensconce/crypto/keys.h"
+
+namespace ensconce {
+
+// spki_prefix is everything of a SubjectPublicKeyInfo (RFC 5480) on a named curve before the
+// uncompressed point: SEQUENCE { SEQUENCE { id-ecPublicKey, curve }, BIT STRING (no unused bits.
+inline ByteView spki_prefix(Curve curve) {
+  static constexpr ByteArray<26> kP256 = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                          0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+                                          0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+  static constexpr ByteArray<23> kP384 = {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,
+                                          0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+                                          0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00};
+  return curve == Curve::kP256 ? ByteView(kP256) : ByteView(kP384);
+}
+
+}  // namespace ensconce
