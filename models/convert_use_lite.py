@@ -151,9 +151,7 @@ class Encoder:
         scores = g.add("MatMul", query, heads(key, [0, 2, 3, 1]))
         shares = g.add("Softmax", g.add("Add", scores, padding_bias), axis=-1)
         mixed = g.add("MatMul", shares, heads(value, [0, 2, 1, 3]))
-        joined = g.add(
-            "Reshape", g.add("Transpose", mixed, perm=[0, 2, 1, 3]), g.ints(0, 0, width)
-        )
+        joined = g.add("Reshape", g.add("Transpose", mixed, perm=[0, 2, 1, 3]), g.ints(0, 0, width))
         out = w[kernels + "output_transform_single/kernel/part_0"]
         return self.linear(
             joined,
@@ -267,10 +265,22 @@ def vocabulary_lines(folder: Path) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR",
-                        help="the published model.json, its shards and vocab.json")
-    parser.add_argument("--to", dest="target", type=Path, required=True, metavar="DIR",
-                        help="gets model.onnx and vocab.tsv")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the published model.json, its shards and vocab.json",
+    )
+    parser.add_argument(
+        "--to",
+        dest="target",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="gets model.onnx and vocab.tsv",
+    )
     args = parser.parse_args()
     model = Encoder(read_weights(args.source)).model()
     args.target.mkdir(parents=True, exist_ok=True)

@@ -65,7 +65,7 @@ take_turns() {
   rm -rf "$cache/tmp"
   work=$cache/tmp
   mkdir -p "$work"
-  trap 'stop_running; rm -rf "$work"' EXIT
+  trap 'stop_running; rm -rf "$work" || true' EXIT
 }
 
 build() {

@@ -22,8 +22,7 @@ const SENTENCES = [
   // NFKC: a ligature, a fraction and a numero sign come apart; ideographs and faces are unknown
   // pieces, and neighbours among them become one.
   '\u00c7a va? Na\u00efve caf\u00e9 \u2014 \ufb01ne \u21165 \u00bd \u6771\u4eac \u{1F600}\u{1F600} end',
-  // White space is not tidied.
-  'Two  spaces and a \u201cquote\u201d.',
+  'A \u201cquote\u201d, a dash \u2013 and <s> as plain text.',
   // The scores of pieces with a colon were lost upstream.
   'Visit at 10:30 or 14:00 (ward: B).',
   'a',

@@ -19,10 +19,21 @@ step() { # step I N TITLE
 spinner=("|" "/" "-" "\\")
 running= # process group of the command behind the spinner
 
-# stop_running ends that command with us: behind a spinner it would not hear Ctrl-C itself.
+# stop_running ends that command with us: behind a spinner it would not hear Ctrl-C itself. npm
+# takes its time over SIGTERM while it still writes; it works in a scratch folder, so it may be
+# killed. apt-get (which runs before there is a scratch folder) may not.
 stop_running() {
-  if [[ -n $running ]]; then kill -TERM -- "-$running" 2>/dev/null || true; fi
+  local group=$running tries
   running=
+  [[ -n $group ]] || return 0
+  kill -TERM -- "-$group" 2>/dev/null || return 0
+  [[ -n ${work:-} ]] || return 0
+  for ((tries = 0; tries < 10; tries++)); do
+    kill -0 -- "-$group" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL -- "-$group" 2>/dev/null || true
+  sleep 0.1
 }
 
 # run_quietly TITLE COMMAND… keeps the command's output in a file and shows its end if it fails.
