@@ -10,11 +10,17 @@
 
 #include "text.h"
 
-// Boost.JSON is compiled into this file, so that a worker has no further library to load and
-// measure. Only its tokeniser is used: duplicates, depth, counts and numbers are judged here.
+// Boost.JSON's tokeniser is compiled into this file, and no more of Boost.JSON than it needs: a
+// worker then has no further library to load and measure. Duplicates, depth, counts and numbers are
+// judged here.
+#define BOOST_JSON_SOURCE
 // clang-format off
-#include <boost/json/src.hpp>
 #include <boost/json/basic_parser_impl.hpp>
+#include <boost/json/impl/error.ipp>
+#include <boost/json/detail/impl/default_resource.ipp>
+#include <boost/json/detail/impl/except.ipp>
+#include <boost/json/detail/impl/shared_resource.ipp>
+#include <boost/json/detail/impl/stack.ipp>
 // clang-format on
 
 #ifdef BOOST_NO_EXCEPTIONS
