@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include "ensconce/net/http.h"
+
+namespace ensconce {
+
+struct ClientOptions {
+  std::chrono::milliseconds connect_timeout{10'000};  // TCP and TLS together
+  std::chrono::milliseconds request_timeout{60'000};  // first byte sent to last byte received
+  std::size_t max_response_header = std::size_t{64} * 1024;
+  std::size_t max_response_body = std::size_t{64} * 1024 * 1024;
+  // SHA-256 of the server key's DER SubjectPublicKeyInfo. Another key is NetError::kTlsPin.
+  std::optional<ByteArray<32>> pinned_spki_sha256;
+};
+
+// HttpClient is one connection, kept alive, used by one thread at a time. After an error it is
+// closed for good: to connect again is the caller's decision, because the new connection must be
+// verified like the first.
+//
+// With https the handshake is TLS 1.3 or an error, and a resumed session or a session ticket is
+// an error. The certificate is proved to be the server's (its key signed the handshake) but not
+// judged: the caller decides by `pinned_spki_sha256`, or by evidence bound to `info()`, before it
+// sends anything that matters. A host name is not looked at either.
+class HttpClient {
+ public:
+  static Result<std::unique_ptr<HttpClient>> connect(const Url& url,
+                                                     const ClientOptions& options = {});
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  // request sends one request and returns the answer, whatever its status. Host and
+  // Content-Length are ours to set.
+  Result<HttpResponse> request(const HttpRequest& request);
+  [[nodiscard]] const ConnectionInfo& info() const;
+  // open says whether another request may be sent.
+  [[nodiscard]] bool open() const;
+
+ private:
+  class Impl;
+  explicit HttpClient(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ensconce

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ensconce/base/bytes.h"
+#include "ensconce/net/error.h"
+
+namespace ensconce {
+
+struct HttpHeader {
+  std::string name;
+  std::string value;
+};
+
+// HttpHeaders keeps header fields in their order; names compare without regard to case.
+class HttpHeaders {
+ public:
+  HttpHeaders() = default;
+  HttpHeaders(std::initializer_list<HttpHeader> fields) : fields_(fields) {}
+
+  // get returns the first value of a name. It dies with the next change.
+  [[nodiscard]] std::optional<std::string_view> get(std::string_view name) const;
+  [[nodiscard]] std::size_t count(std::string_view name) const;
+  // set replaces every field of that name; add appends another.
+  void set(std::string name, std::string value);
+  void add(std::string name, std::string value);
+  [[nodiscard]] const std::vector<HttpHeader>& all() const { return fields_; }
+
+ private:
+  std::vector<HttpHeader> fields_;
+};
+
+struct HttpRequest {
+  std::string method;
+  std::string target;  // origin form: path, and query after '?'
+  HttpHeaders headers;
+  Bytes body;
+};
+
+struct HttpResponse {
+  int status = 200;
+  HttpHeaders headers;
+  Bytes body;
+};
+
+// ConnectionInfo is what is known of the connection a request came over or goes over.
+struct ConnectionInfo {
+  std::string peer;  // address:port
+  bool tls = false;
+  // RFC 9266: label "EXPORTER-Channel-Binding", empty context. Zero without TLS.
+  ByteArray<32> exporter{};
+  Bytes peer_certificate_der;  // empty when the peer showed none
+};
+
+// path_of returns the part of a target before '?'. It borrows.
+std::string_view path_of(std::string_view target);
+
+// percent_decode decodes %XX (RFC 3986 section 2.1) and nothing else: '+' stays '+'. A broken
+// escape or a NUL is NetError::kHttpMalformed.
+Result<std::string> percent_decode(std::string_view text);
+
+// query_of returns the decoded `name=value` pairs after '?'. Repeated or empty names, more than
+// 64 pairs and broken escapes are NetError::kHttpMalformed.
+using Query = std::map<std::string, std::string, std::less<>>;
+Result<Query> query_of(std::string_view target);
+
+// Url is an http or https address.
+struct Url {
+  std::string scheme;  // "http" or "https"
+  std::string host;    // lower case; an IPv6 address stands without brackets
+  std::uint16_t port = 0;
+  std::string path;  // starts with '/'; the query, if any, is part of it
+
+  // authority returns what a Host field carries: the port only where it is not the scheme's own.
+  [[nodiscard]] std::string authority() const;
+  [[nodiscard]] std::string to_string() const;
+};
+
+// parse_url reads `http[s]://host[:port][/path[?query]]`. User information, fragments and other
+// schemes are NetError::kBadUrl.
+Result<Url> parse_url(std::string_view text);
+
+// json_error returns a response of that status whose body is {"error":"message"}. The message is
+// one of ours: printable ASCII without '"' and '\'.
+HttpResponse json_error(int status, std::string_view message);
+
+}  // namespace ensconce

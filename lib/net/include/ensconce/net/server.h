@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ensconce/base/secret.h"
+#include "ensconce/net/http.h"
+
+namespace ensconce {
+
+// HttpHandler answers a request. It is called on several threads at once; what it throws becomes
+// a 500 that says nothing. The request's body is wiped when it returns.
+using HttpHandler = std::function<HttpResponse(const HttpRequest&, const ConnectionInfo&)>;
+
+struct ServerLimits {
+  std::size_t max_header = std::size_t{64} * 1024;       // request line and fields; more is 431
+  std::size_t max_body = std::size_t{64} * 1024 * 1024;  // more is 413
+  std::size_t max_connections = 512;  // more wait in the kernel's queue until one ends
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::chrono::milliseconds idle_timeout{60'000};      // between requests
+  std::chrono::milliseconds request_timeout{30'000};   // first byte to last byte of a request
+  std::chrono::milliseconds response_timeout{30'000};  // sending the answer
+  std::chrono::milliseconds drain_timeout{10'000};     // how long stop() waits for connections
+};
+
+// TlsIdentity is a certificate and the PKCS#8 key that belongs to it.
+struct TlsIdentity {
+  Bytes certificate_der;
+  SecretBytes private_key_der;
+};
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: the kernel chooses
+  unsigned io_threads = 1;
+  // 0 runs the handler on the connection's own thread: least latency, and a slow handler then
+  // holds up every connection of that thread.
+  unsigned handler_threads = 2;
+  ServerLimits limits;
+  std::optional<TlsIdentity> tls;  // absent: plain HTTP
+};
+
+// HttpServer serves HTTP/1.1 over TLS 1.3 and nothing older: no tickets, no resumption, no early
+// data. It never throws for anything a peer sends and serves on after each refusal.
+class HttpServer {
+ public:
+  // start listens and returns at once. Fails with kBind or kTlsIdentity.
+  static Result<std::unique_ptr<HttpServer>> start(ServerOptions options, HttpHandler handler);
+  // ~HttpServer stops.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const;
+  // set_identity gives new connections another certificate and key; open ones keep theirs.
+  Result<void> set_identity(TlsIdentity identity);
+  // stop accepts nothing more, closes idle connections, lets requests in flight be answered and
+  // returns when all is done. Any thread may call it but a handler's; a second call waits for the
+  // first.
+  void stop();
+
+ private:
+  class Impl;
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ensconce
