@@ -58,6 +58,7 @@ TEST(DerElement, RejectsLengthsThatAreNotMinimalOrNotDefinite) {
   expect_element_refused("04820001", CodecError::kBadDer);
   expect_element_refused("048200ff", CodecError::kBadDer);
   expect_element_refused("04850000000001", CodecError::kBadDer);
+  expect_element_refused("04850100000000", CodecError::kBadDer);
   expect_element_refused("04ff", CodecError::kBadDer);
 }
 
