@@ -182,10 +182,10 @@ Result<SecretBytes> jwe_open(const EcPrivateKey& key, const json::Value& jwe) {
     aad += "." + text;
   }
 
-  // From here on every failure is the same failure.
+  // From here on every failure is the same failure, but for the form of the key.
   const auto peer = ec_key_from_jwk(*epk);
   if (!peer) {
-    return decrypt_failed();
+    return peer.error().is(CryptoError::kBadJose) ? peer.error() : decrypt_failed();
   }
   const auto shared = key.agree(*peer);
   if (!shared) {

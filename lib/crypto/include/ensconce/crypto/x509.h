@@ -20,7 +20,7 @@ class Certificate {
   static Result<std::vector<Certificate>> many_from_pem(std::string_view pem);
 
   [[nodiscard]] const Bytes& der() const;
-  [[nodiscard]] std::string subject_cn() const;  // "" when there is none
+  [[nodiscard]] std::string subject_cn() const;  // "" when there is none, or two
   [[nodiscard]] std::string issuer_cn() const;
   [[nodiscard]] bool issued_by_name(const Certificate& issuer) const;  // issuer name == subject name
   [[nodiscard]] bool self_issued() const;
@@ -39,8 +39,9 @@ class Certificate {
   [[nodiscard]] std::optional<Bytes> extension(std::string_view oid) const;
   [[nodiscard]] std::vector<std::string> critical_extensions() const;  // dotted OIDs
 
-  // verify_signed_by checks the signature alone, with the issuer's key. `pss_sha384` asks for
-  // exactly RSASSA-PSS, SHA-384, MGF1 SHA-384, salt 48 (AMD 57230).
+  // verify_signed_by checks the signature alone, with the issuer's key. `kRsaPssSha384` asks for
+  // exactly RSASSA-PSS, SHA-384, MGF1 SHA-384, salt 48 (AMD 57230). Another algorithm is
+  // CryptoError::kBadCertificate; an issuer's key that did not sign this is CryptoError::kChain.
   enum class Scheme : std::uint8_t { kRsaPssSha384, kEcdsaSha256, kEcdsaSha384 };
   [[nodiscard]] Result<void> verify_signed_by(const Certificate& issuer, Scheme scheme) const;
 
@@ -54,7 +55,8 @@ class Certificate {
   friend class CertificateBuilder;
 };
 
-// RevocationList is a parsed CRL (RFC 5280 §5).
+// RevocationList is a parsed CRL (RFC 5280 §5). One with a critical extension (a delta list, a list
+// for some certificates only) is CryptoError::kBadCertificate.
 class RevocationList {
  public:
   static Result<RevocationList> from_der(ByteView der);
