@@ -55,7 +55,7 @@ void log(LogLevel level, std::string_view message) {
 
 void log_failure(std::string_view what, const Error& error) {
   log(LogLevel::kError, std::string(what) + ": " + error.to_string() + " [" +
-                            error.where().file_name() + ":" + std::to_string(error.where().line()) +
+                            error.where().file + ":" + std::to_string(error.where().line) +
                             "]");
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +40,17 @@ struct CodeInfo {
   Stage stage;
 };
 
+// SourceLocation is a line of our own source, as std::source_location would give it; clang 14, which
+// the fuzz build uses, has none with this standard library.
+struct SourceLocation {
+  const char* file;
+  int line;
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(),
+                                          int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
 // Error is why something failed: a library's own code, where, and a detail for us. The detail
 // never holds a secret, an input, an output or a weight; `outward()` is all a peer may see.
 //
@@ -52,7 +63,7 @@ class Error {
     }
   // NOLINTNEXTLINE(google-explicit-constructor): an error code is an error.
   Error(Code code, std::string detail = {},
-        std::source_location where = std::source_location::current())
+        SourceLocation where = SourceLocation::current())
       : info_(error_info(code)), detail_(std::move(detail)), where_(where) {}
 
   [[nodiscard]] std::string_view id() const { return info_.id; }
@@ -60,7 +71,7 @@ class Error {
   [[nodiscard]] Stage stage() const { return info_.stage; }
   [[nodiscard]] const std::string& detail() const { return detail_; }
   [[nodiscard]] const std::string& remedy() const { return remedy_; }
-  [[nodiscard]] const std::source_location& where() const { return where_; }
+  [[nodiscard]] const SourceLocation& where() const { return where_; }
 
   template <typename Code>
   [[nodiscard]] bool is(Code code) const {
@@ -78,7 +89,7 @@ class Error {
   CodeInfo info_;
   std::string detail_;
   std::string remedy_;
-  std::source_location where_;
+  SourceLocation where_;
 };
 
 // http_status_of returns the status an error of this kind is answered with.
