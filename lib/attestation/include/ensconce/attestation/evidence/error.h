@@ -1,0 +1,30 @@
+#pragma once
+
+#include "ensconce/base/error.h"
+
+namespace ensconce {
+
+// EvidenceError says why evidence, a statement or an endorsement is not of its form. All are of
+// Stage::kForm: nothing was trusted yet.
+enum class EvidenceError : std::uint8_t {
+  kSnpLength,              // not exactly 1184 bytes
+  kSnpVersion,             // a report version this code does not know
+  kSnpReserved,            // a reserved field is not zero
+  kSnpSignatureAlgorithm,  // not ECDSA P-384 with SHA-384
+  kSnpSigningKey,          // unsigned, or a signing key of a reserved kind
+  kSnpSignatureWidth,      // r or s wider than 48 bytes
+  kSnpGuestPolicy,         // reserved bits of the guest policy
+  kCertTable,
+  kStatement,
+  kStatementKeyHash,  // pubkey-hash is not keys.tls[0]
+  kBeacon,
+  kRcar,
+  kEndorsementForm,
+  kEndorsementDuplicate,
+  kEndorsementUnknown,
+  kEndorsementMissing,
+  kEvidenceUnknown,  // bytes of no kind we recognise
+};
+CodeInfo error_info(EvidenceError code);
+
+}  // namespace ensconce

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ensconce/attestation/verify/error.h"
+#include "ensconce/base/result.h"
+
+namespace ensconce {
+
+// Check is one rule that was applied: what was expected, what came, and what to do about it.
+struct Check {
+  std::string_view id;    // stable: docs/verification.md lists them
+  std::string_view rule;  // the rule and where it stands
+  std::string expected;
+  std::string got;
+  std::optional<bool> holds;  // nothing: there was nothing to apply the rule to
+  std::string_view remedy;    // "" when the check holds
+  bool is_warning = false;    // does not hold, and takes the affirmation without refusing
+};
+
+// CheckInfo is what is fixed about a check.
+struct CheckInfo {
+  AttestationError code;
+  std::string_view id;
+  Stage stage;
+  std::string_view rule;
+  std::string_view gain;  // what an attacker gains where the check is missing
+  std::string_view remedy;
+};
+// all_checks lists every check of this library, in the order of AttestationError.
+std::span<const CheckInfo> all_checks();
+
+// CheckLog is the one way to refuse in verify/ and appraise/: each rule is recorded, and the first
+// that does not hold is the error. Whatever is made of the evidence is made only if `verdict` is
+// ok.
+class CheckLog {
+ public:
+  // require records a rule that must hold, and returns whether it does.
+  bool require(AttestationError code, bool holds, std::string expected, std::string got);
+  // not_applied records a rule that had nothing to apply to.
+  void not_applied(AttestationError code, std::string expected, std::string got);
+  // warn records a rule whose breach takes the affirmation and does not refuse.
+  void warn(AttestationError code, bool holds, std::string expected, std::string got);
+
+  // verdict is ok, or the first refusal.
+  [[nodiscard]] Result<void> verdict() const;
+  [[nodiscard]] bool warned() const { return warned_; }
+  [[nodiscard]] const std::vector<Check>& checks() const { return checks_; }
+
+ private:
+  void record(AttestationError code, std::optional<bool> holds, std::string expected,
+              std::string got, bool is_warning);
+  std::vector<Check> checks_;
+  std::optional<Error> refusal_;
+  bool warned_ = false;
+};
+
+}  // namespace ensconce

@@ -1,0 +1,48 @@
+#include "ensconce/attestation/evidence/error.h"
+
+#include "ensconce/base/check.h"
+
+namespace ensconce {
+
+CodeInfo error_info(EvidenceError code) {
+  constexpr Kind kInvalid = Kind::kInvalidInput;
+  switch (code) {
+    case EvidenceError::kSnpLength:
+      return {"snp.form.length", kInvalid, Stage::kForm};
+    case EvidenceError::kSnpVersion:
+      return {"snp.form.version", Kind::kUnsupported, Stage::kForm};
+    case EvidenceError::kSnpReserved:
+      return {"snp.form.reserved", kInvalid, Stage::kForm};
+    case EvidenceError::kSnpSignatureAlgorithm:
+      return {"snp.form.signature_algorithm", Kind::kUnsupported, Stage::kForm};
+    case EvidenceError::kSnpSigningKey:
+      return {"snp.form.signing_key", kInvalid, Stage::kForm};
+    case EvidenceError::kSnpSignatureWidth:
+      return {"snp.form.signature_width", kInvalid, Stage::kForm};
+    case EvidenceError::kSnpGuestPolicy:
+      return {"snp.form.guest_policy", kInvalid, Stage::kForm};
+    case EvidenceError::kCertTable:
+      return {"cert_table.form", kInvalid, Stage::kForm};
+    case EvidenceError::kStatement:
+      return {"statement.form", kInvalid, Stage::kForm};
+    case EvidenceError::kStatementKeyHash:
+      return {"statement.pubkey_hash", kInvalid, Stage::kForm};
+    case EvidenceError::kBeacon:
+      return {"beacon.form", kInvalid, Stage::kForm};
+    case EvidenceError::kRcar:
+      return {"rcar.form", kInvalid, Stage::kForm};
+    case EvidenceError::kEndorsementForm:
+      return {"endorsements.form", kInvalid, Stage::kForm};
+    case EvidenceError::kEndorsementDuplicate:
+      return {"endorsements.duplicate", kInvalid, Stage::kForm};
+    case EvidenceError::kEndorsementUnknown:
+      return {"endorsements.unknown", kInvalid, Stage::kForm};
+    case EvidenceError::kEndorsementMissing:
+      return {"endorsements.missing", kInvalid, Stage::kForm};
+    case EvidenceError::kEvidenceUnknown:
+      return {"evidence.unknown", Kind::kUnsupported, Stage::kForm};
+  }
+  ENSC_CHECK(false);
+}
+
+}  // namespace ensconce

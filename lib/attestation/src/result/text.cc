@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ensconce/attestation/result/render.h"
+
+namespace ensconce {
+namespace {
+
+constexpr std::string_view kGreen = "\033[32m";
+constexpr std::string_view kYellow = "\033[33m";
+constexpr std::string_view kRed = "\033[1;31m";
+constexpr std::string_view kReset = "\033[0m";
+
+constexpr std::string_view kSimulatedBanner =
+    "+--------------------------------------------------------------------+\n"
+    "|  SIMULATED   no secure hardware vouches for this. Whoever runs the  |\n"
+    "|              simulator can read everything. Never for real data.    |\n"
+    "+--------------------------------------------------------------------+\n";
+
+class Painter {
+ public:
+  explicit Painter(bool color) : color_(color) {}
+  [[nodiscard]] std::string operator()(std::string_view paint, std::string_view text) const {
+    return color_ ? fmt::format("{}{}{}", paint, text, kReset) : std::string(text);
+  }
+
+ private:
+  bool color_;
+};
+
+struct Mark {
+  std::string_view text;
+  std::string_view paint;
+};
+
+Mark mark_of(const Check& check) {
+  if (!check.holds.has_value()) {
+    return {"-", kYellow};
+  }
+  if (*check.holds) {
+    return {"✓", kGreen};
+  }
+  return check.is_warning ? Mark{"!", kYellow} : Mark{"✗", kRed};
+}
+
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kWidth = 64;
+  return text.size() <= kWidth ? text : text.substr(0, kWidth - 3) + "...";
+}
+
+void append_check(std::string& out, const Check& check, std::size_t width, const Painter& paint) {
+  const Mark mark = mark_of(check);
+  out += fmt::format("  {} {:<{}}  ", paint(mark.paint, mark.text), check.id, width);
+  if (check.holds.value_or(false)) {
+    out += shortened(check.got) + "\n";
+    return;
+  }
+  if (!check.holds.has_value()) {
+    out += "not applied: " + check.got + "\n";
+    return;
+  }
+  // What failed is never shortened.
+  const std::string indent(width + 6, ' ');
+  out += fmt::format("{}\n", check.rule);
+  out += fmt::format("{}expected  {}\n", indent, check.expected);
+  out += fmt::format("{}got       {}\n", indent, check.got);
+  out += fmt::format("{}remedy    {}\n", indent, check.remedy);
+}
+
+std::string headline(const AttestationResult& result, const Painter& paint) {
+  const std::string kind = result.kind().empty() ? "evidence" : result.kind();
+  switch (result.outcome()) {
+    case Outcome::kAffirming:
+      return paint(kGreen, "AFFIRMING") + "  " + kind + ": verified, and all the policy asks for";
+    case Outcome::kWarning:
+      return paint(kYellow, "WARNING") + "  " + kind +
+             ": verified, but the policy reaches too little; no key is released, no input is sent";
+    case Outcome::kNone:
+      return paint(kYellow, "NONE") + "  " + kind + ": verified, and no policy to hold it against";
+    case Outcome::kContraindicated:
+      break;
+  }
+  return paint(kRed, "CONTRAINDICATED") + "  " + kind +
+         (result.verified() ? ": verified, and refused by the policy" : ": not verified");
+}
+
+}  // namespace
+
+std::string result_to_text(const AttestationResult& result, bool color) {
+  const Painter paint(color);
+  std::string out;
+  if (result.claims().has_value() && result.claims()->anchor.origin == AnchorOrigin::kSimulated) {
+    out += paint(kYellow, kSimulatedBanner);
+  }
+  out += headline(result, paint) + "\n";
+  if (result.claims().has_value()) {
+    const SnpClaims& claims = *result.claims();
+    out += fmt::format("  processor    AMD {} ({} root)\n", name_of(claims.product),
+                       name_of(claims.anchor.origin));
+    out += fmt::format("  measurement  {}\n", to_hex(claims.report.measurement));
+    out += fmt::format("  endorsed     until {}\n", to_rfc3339(claims.endorsed_until));
+  }
+  if (result.error().has_value()) {
+    out += fmt::format("  {}  {} ({})\n", paint(kRed, "refused by"), result.error()->id(),
+                       name_of(result.error()->stage()));
+    if (result.checks().empty()) {
+      out += fmt::format("  {}\n", result.error()->to_string());
+    }
+  }
+  std::size_t width = 0;
+  for (const Check& check : result.checks()) {
+    width = std::max(width, check.id.size());
+  }
+  for (const Check& check : result.checks()) {
+    append_check(out, check, width, paint);
+  }
+  return out;
+}
+
+}  // namespace ensconce

@@ -1,0 +1,296 @@
+#include "ensconce/attestation/verify/snp_verifier.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ensconce/base/check.h"
+
+namespace ensconce {
+namespace {
+
+using E = AttestationError;
+constexpr auto kPss = Certificate::Scheme::kRsaPssSha384;
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+std::string outcome(const Result<void>& result) {
+  return result ? "holds" : result.error().to_string();
+}
+
+std::string text_of(const TcbVersion& tcb) {
+  std::string out;
+  if (tcb.fmc.has_value()) {
+    out = "fmc " + std::to_string(*tcb.fmc) + ", ";
+  }
+  return out + "bootloader " + std::to_string(tcb.bootloader) + ", tee " + std::to_string(tcb.tee) +
+         ", snp " + std::to_string(tcb.snp) + ", microcode " + std::to_string(tcb.microcode);
+}
+
+// One verification: what is judged, and what was found so far.
+struct Case {
+  const SnpReport& report;
+  const SnpEndorsements& chain;
+  Instant now;
+  CheckLog log;
+  SnpClaims claims;
+};
+
+// ---- Root ------------------------------------------------------------------------------------
+
+// AMD 57230: the ARK is the one thing taken on faith; its key is compared, not its name.
+void verify_root(Case& c, const std::vector<TrustAnchor>& anchors) {
+  const Certificate& ark = c.chain.ark;
+  const Sha256Digest key = ark.spki_sha256();
+  const auto anchor = std::find_if(anchors.begin(), anchors.end(), [&](const TrustAnchor& a) {
+    return a.spki_sha256 == key && snp_product_from_name(a.product).has_value();
+  });
+  const bool pinned = anchor != anchors.end();
+  const std::string mark = is_marked_simulated(ark) ? " (a SIMULATED processor's root)" : "";
+  if (!c.log.require(
+          E::kArkPinned, pinned,
+          "the key of one of " + std::to_string(anchors.size()) + " trust anchors",
+          pinned ? std::string(name_of(anchor->origin)) + " " + anchor->product + " " + to_hex(key)
+                 : quoted(ark.subject_cn()) + mark + " with key " + to_hex(key))) {
+    return;
+  }
+  c.claims.anchor = *anchor;
+  c.claims.product = *snp_product_from_name(anchor->product);
+  const Result<void> self = ark.verify_signed_by(ark, kPss);
+  c.log.require(E::kArkSelfSigned, self.has_value(), "the root's signature over itself",
+                outcome(self));
+  const bool marked = is_marked_simulated(ark);
+  c.log.require(E::kArkOrigin, marked == (anchor->origin == AnchorOrigin::kSimulated),
+                marked ? "listed as simulated" : "not listed as simulated",
+                "listed as " + std::string(name_of(anchor->origin)));
+}
+
+// ---- Chain -----------------------------------------------------------------------------------
+
+// AMD 57230: names of each role; RFC 5280 section 6.1.3 (a)(4): names chain.
+void verify_names(Case& c) {
+  const bool vlek = c.report.signing_key == SnpSigningKey::kVlek;
+  const std::string product(name_of(c.claims.product));
+  const std::string ark = "ARK-" + product;
+  const std::string ask = (vlek ? "SEV-VLEK-" : "SEV-") + product;
+  const std::string vek = vlek ? "SEV-VLEK" : "SEV-VCEK";
+  const bool holds = c.chain.ark.subject_cn() == ark && c.chain.ask.subject_cn() == ask &&
+                     c.chain.vek.subject_cn() == vek && c.chain.ark.self_issued() &&
+                     c.chain.ask.issued_by_name(c.chain.ark) &&
+                     c.chain.vek.issued_by_name(c.chain.ask);
+  c.log.require(E::kChainNames, holds, ark + " > " + ask + " > " + vek,
+                c.chain.ark.subject_cn() + " > " + c.chain.ask.subject_cn() + " > " +
+                    c.chain.vek.subject_cn() + " (issued by " + c.chain.vek.issuer_cn() + ")");
+}
+
+void verify_ca(Case& c) {
+  const auto& [vek, ask, ark, crl] = c.chain;
+  const bool holds = ark.is_ca() && ark.may_sign_certificates() && ask.is_ca() &&
+                     ask.may_sign_certificates() && !vek.is_ca();
+  const auto text = [](const Certificate& certificate) {
+    return std::string(certificate.is_ca() ? "CA" : "no CA") +
+           (certificate.may_sign_certificates() ? "" : " (may not sign certificates)");
+  };
+  c.log.require(E::kChainCa, holds, "root CA, intermediate CA, chip no CA",
+                "root " + text(ark) + ", intermediate " + text(ask) + ", chip " + text(vek));
+}
+
+void verify_critical_extensions(Case& c) {
+  constexpr std::array<std::string_view, 2> kKnown{"2.5.29.15", "2.5.29.19"};  // keyUsage, basic…
+  std::string unknown;
+  for (const Certificate* certificate : {&c.chain.ark, &c.chain.ask, &c.chain.vek}) {
+    for (const std::string& oid : certificate->critical_extensions()) {
+      if (std::find(kKnown.begin(), kKnown.end(), oid) == kKnown.end()) {
+        unknown += (unknown.empty() ? "" : ", ") + oid;
+      }
+    }
+  }
+  c.log.require(E::kChainCriticalExtensions, unknown.empty(), "keyUsage and basicConstraints alone",
+                unknown.empty() ? "no other" : unknown);
+}
+
+void verify_signatures(Case& c) {
+  const Result<void> ask = c.chain.ask.verify_signed_by(c.chain.ark, kPss);
+  c.log.require(E::kIntermediateSignature, ask.has_value(),
+                "a signature by " + quoted(c.chain.ark.subject_cn()), outcome(ask));
+  const Result<void> vek = c.chain.vek.verify_signed_by(c.chain.ask, kPss);
+  c.log.require(E::kVekSignature, vek.has_value(),
+                "a signature by " + quoted(c.chain.ask.subject_cn()), outcome(vek));
+}
+
+// ---- Report and certificate ------------------------------------------------------------------
+
+// AMD 56860: the signature covers bytes 0x000 to 0x29f. They are written again from the fields, so
+// that what is shown is what was signed.
+void verify_report_signature(Case& c) {
+  const Result<EcPublicKey> key = c.chain.vek.ec_public_key();
+  const bool on_p384 = key.has_value() && key->curve() == Curve::kP384;
+  if (!c.log.require(E::kVekKey, on_p384, "a key on P-384",
+                     on_p384 ? "a key on P-384" : "another key")) {
+    return;
+  }
+  const Bytes bytes = write_snp_report(c.report);
+  const Bytes signature = concat({c.report.signature_r, c.report.signature_s});
+  const Result<void> holds = ecdsa_verify(*key, ByteView(bytes).first(kSnpSignedLen), signature);
+  c.log.require(E::kReportSignature, holds.has_value(), "a signature by the chip's key",
+                outcome(holds));
+}
+
+void verify_kind(Case& c, const SnpVekExtensions& vek) {
+  const bool vlek = c.report.signing_key == SnpSigningKey::kVlek;
+  const bool holds = vlek ? !vek.hwid.has_value() : vek.hwid.has_value() && !vek.csp_id.has_value();
+  const std::string_view expected = name_of(c.report.signing_key);
+  c.log.require(E::kVekKind, holds, "a " + std::string(expected),
+                vek.hwid.has_value() ? "a certificate with a hwID (vcek)"
+                                     : "a certificate without a hwID (vlek)");
+}
+
+// 57230: productName1 is the product, perhaps with a stepping ("Milan-B0").
+void verify_product(Case& c, const SnpVekExtensions& vek) {
+  const std::string_view expected = name_of(c.claims.product);
+  const std::string& name = vek.product_name;
+  const bool cert_holds = name == expected || name.starts_with(std::string(expected) + "-");
+  bool cpuid_holds = true;
+  std::string cpuid = "no CPUID (version 2)";
+  if (c.report.version != 2) {
+    const auto product = c.report.cpuid_product();
+    cpuid_holds = product == c.claims.product;
+    cpuid = product.has_value() ? "CPUID " + std::string(name_of(*product)) : "CPUID not known";
+  }
+  c.log.require(E::kVekProduct, cert_holds && cpuid_holds, std::string(expected),
+                "certificate " + name + ", " + cpuid);
+}
+
+void verify_tcb(Case& c, const SnpVekExtensions& vek) {
+  const TcbVersion& reported = c.claims.reported_tcb;
+  const TcbVersion certified{.fmc = vek.fmc,
+                             .bootloader = vek.bootloader,
+                             .tee = vek.tee,
+                             .snp = vek.snp,
+                             .microcode = vek.microcode};
+  Bytes spare;
+  if (vek.spl4.has_value()) {
+    spare.push_back(*vek.spl4);
+  }
+  spare.insert(spare.end(), {vek.spl5, vek.spl6, vek.spl7});
+  const Bytes reported_spare = snp_reserved_tcb(c.report.reported_tcb, c.claims.product);
+  c.log.require(E::kVekTcb, reported == certified && spare == reported_spare,
+                text_of(reported) + ", reserved " + to_hex(reported_spare),
+                text_of(certified) + ", reserved " + to_hex(spare));
+}
+
+// 57230: a VCEK is one chip's. Turin's hwID has 8 bytes, and the rest of CHIP_ID is zero; 64 are
+// taken as well. A VLEK names no chip.
+void verify_chip_id(Case& c, const SnpVekExtensions& vek) {
+  const ByteView chip(c.report.chip_id);
+  if (c.report.signing_key == SnpSigningKey::kVlek) {
+    c.log.not_applied(E::kVekChipId, "a hwID", "a VLEK names no chip");
+    return;
+  }
+  const Bytes hwid = vek.hwid.value_or(Bytes());
+  bool holds = false;
+  if (!all_zero(chip) && hwid.size() == 64) {
+    holds = equal(hwid, chip);
+  } else if (!all_zero(chip) && hwid.size() == 8 && c.claims.product == SnpProduct::kTurin) {
+    holds = equal(hwid, chip.first(8)) && all_zero(chip.subspan(8));
+  }
+  c.log.require(E::kVekChipId, holds, to_hex(chip), to_hex(hwid));
+}
+
+void verify_against_certificate(Case& c) {
+  const auto vek = parse_snp_vek_extensions(c.chain.vek);
+  if (!c.log.require(E::kVekExtensions, vek.has_value(), "the extensions of a VCEK or VLEK",
+                     vek ? "all there" : vek.error().detail())) {
+    return;
+  }
+  const SnpProduct product = c.claims.product;
+  c.claims.current_tcb = tcb_from_raw(c.report.current_tcb, product);
+  c.claims.reported_tcb = tcb_from_raw(c.report.reported_tcb, product);
+  c.claims.committed_tcb = tcb_from_raw(c.report.committed_tcb, product);
+  c.claims.launch_tcb = tcb_from_raw(c.report.launch_tcb, product);
+  c.claims.csp_id = vek->csp_id.value_or("");
+  verify_kind(c, *vek);
+  verify_product(c, *vek);
+  verify_tcb(c, *vek);
+  verify_chip_id(c, *vek);
+}
+
+// ---- Validity and revocation -----------------------------------------------------------------
+
+void verify_validity(Case& c) {
+  Instant from{0};
+  Instant until{c.chain.ark.not_after()};
+  for (const Certificate* certificate : {&c.chain.ark, &c.chain.ask, &c.chain.vek}) {
+    from = std::max(from, certificate->not_before());
+    until = std::min(until, certificate->not_after());
+  }
+  c.log.require(E::kCertNotYetValid, from <= c.now, "not before " + to_rfc3339(from),
+                to_rfc3339(c.now));
+  c.log.require(E::kCertExpired, c.now <= until, "not after " + to_rfc3339(until),
+                to_rfc3339(c.now));
+  c.claims.endorsed_until = until;
+}
+
+// AMD 57230: the ARK's list names intermediates; no list exists for chips, whose certificates all
+// have serial 0.
+void verify_crl(Case& c) {
+  if (!c.chain.crl.has_value()) {
+    for (const E code : {E::kCrlSignature, E::kCrlTime, E::kCrlRevoked}) {
+      c.log.not_applied(code, "a revocation list", "none was given");
+    }
+    return;
+  }
+  const RevocationList& crl = *c.chain.crl;
+  const Result<void> signature = crl.verify_signed_by(c.chain.ark, kPss);
+  const bool by_root = crl.issued_by_name(c.chain.ark) && c.chain.ark.may_sign_crls();
+  c.log.require(E::kCrlSignature, by_root && signature.has_value(),
+                "a list by " + quoted(c.chain.ark.subject_cn()),
+                by_root ? outcome(signature) : "a list by somebody else");
+  const auto next = crl.next_update();
+  c.log.require(E::kCrlTime, next.has_value() && crl.this_update() <= c.now && c.now <= *next,
+                to_rfc3339(crl.this_update()) + " to " +
+                    (next.has_value() ? to_rfc3339(*next) : "no nextUpdate"),
+                to_rfc3339(c.now));
+  const bool revoked = crl.lists(c.chain.ask);
+  const std::string serial = "serial " + to_hex(c.chain.ask.serial());
+  c.log.require(E::kCrlRevoked, !revoked, serial + " not on the list",
+                revoked ? "revoked" : "not on the list");
+  if (next.has_value()) {
+    c.claims.endorsed_until = std::min(c.claims.endorsed_until, *next);
+  }
+  c.claims.crl_checked = true;
+}
+
+void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,
+                 const ByteArray<64>& expected_report_data) {
+  verify_root(c, anchors);
+  if (!c.log.verdict()) {
+    return;  // under a root nobody chose, no signature says anything
+  }
+  verify_names(c);
+  verify_ca(c);
+  verify_critical_extensions(c);
+  verify_signatures(c);
+  verify_report_signature(c);
+  verify_against_certificate(c);
+  c.log.require(E::kReportData, c.report.report_data == expected_report_data,
+                to_hex(expected_report_data), to_hex(c.report.report_data));
+  verify_validity(c);
+  verify_crl(c);
+}
+
+}  // namespace
+
+SnpVerification SnpVerifier::verify(const SnpReport& report, const SnpEndorsements& endorsements,
+                                    const ByteArray<64>& expected_report_data, Instant now) const {
+  Case c{report, endorsements, now, {}, {}};
+  c.claims.report = report;
+  verify_case(c, anchors_, expected_report_data);
+  const Result<void> verdict = c.log.verdict();
+  if (!verdict) {
+    return {c.log.checks(), verdict.error()};
+  }
+  c.claims.checks = c.log.checks();
+  return {c.log.checks(), Verified<SnpClaims>(std::move(c.claims))};
+}
+
+}  // namespace ensconce
