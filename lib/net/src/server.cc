@@ -1,23 +1,21 @@
 #include "ensconce/net/server.h"
 
+#include <openssl/err.h>
+#include <sys/socket.h>
+
 #include <algorithm>
-#include <array>
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/vector_body.hpp>
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -61,19 +59,6 @@ struct WipingAllocator {
 
 using Buffer = beast::basic_flat_buffer<WipingAllocator<char>>;
 using Parser = http::request_parser<http::vector_body<std::uint8_t, WipingAllocator<std::uint8_t>>>;
-using TlsStream = asio::ssl::stream<beast::tcp_stream>;
-
-// Session is what the server knows of one connection. Both calls run on the connection's strand.
-class Session : public std::enable_shared_from_this<Session> {
- public:
-  Session() = default;
-  virtual ~Session() = default;
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-  virtual void start() = 0;
-  virtual void drain() = 0;  // end after the request in flight
-  virtual void abort() = 0;  // end now
-};
 
 std::string text_of(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
@@ -128,6 +113,8 @@ std::optional<Refusal> check_head(const HttpRequest& request, unsigned version) 
 
 class HttpServer::Impl {
  public:
+  class Connection;
+
   Impl(ServerOptions options, HttpHandler handler)
       : options_(std::move(options)),
         handler_(std::move(handler)),
@@ -145,28 +132,24 @@ class HttpServer::Impl {
   [[nodiscard]] bool inline_handlers() const { return options_.handler_threads == 0; }
   asio::thread_pool& pool() { return pool_; }
   HttpResponse handle(const HttpRequest& request, const ConnectionInfo& info) const;
-  void forget(const Session* session);
+  void forget(const void* connection);
 
  private:
   void accept();
   void accepted(tcp::socket socket);
   template <typename F>
-  void for_each_session(F f);
+  void for_each_connection(F f);
 
   ServerOptions options_;
   HttpHandler handler_;
   std::uint16_t port_ = 0;
 
   std::mutex identity_mutex_;
-  std::shared_ptr<asio::ssl::context> identity_;  // shared with connections being set up
+  tls::ContextPtr identity_;  // each SSL counts its own reference
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  struct Entry {
-    std::weak_ptr<Session> session;
-    asio::any_io_executor executor;
-  };
-  std::unordered_map<const Session*, Entry> sessions_;
+  std::unordered_map<const void*, std::weak_ptr<Connection>> connections_;
   bool stopping_ = false;
   bool accept_paused_ = false;
 
@@ -178,24 +161,25 @@ class HttpServer::Impl {
   tcp::acceptor acceptor_;
   asio::steady_timer retry_;
   std::vector<std::thread> threads_;
-  template <typename Stream>
-  class Connection;
 };
 
-template <typename Stream>
-class HttpServer::Impl::Connection final : public Session {
+// Connection is a state machine on a strand of its own: `step` goes on until the socket would
+// block, then waits for it. What the socket gives is read straight to where it stays, under TLS as
+// well.
+class HttpServer::Impl::Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  static constexpr bool kTls = std::is_same_v<Stream, TlsStream>;
-
-  template <typename... Args>
-  Connection(Impl& server, Args&&... args) : server_(server), stream_(std::forward<Args>(args)...) {
+  Connection(Impl& server, tcp::socket socket, tls::SessionPtr ssl)
+      : server_(server),
+        socket_(std::move(socket)),
+        timer_(socket_.get_executor()),
+        ssl_(std::move(ssl)) {
     error_code ec;
-    const tcp::endpoint peer = lowest().socket().remote_endpoint(ec);
+    const tcp::endpoint peer = socket_.remote_endpoint(ec);
     info_.peer = ec ? std::string() : text_of(peer);
-    info_.tls = kTls;
+    info_.tls = ssl_ != nullptr;
     buffer_.reserve(kReadStep);
   }
-  ~Connection() override {
+  ~Connection() {
     wipe(request_.body.data(), request_.body.size());
     wipe(response_.body.data(), response_.body.size());
     wipe(head_.data(), head_.size());
@@ -204,126 +188,190 @@ class HttpServer::Impl::Connection final : public Session {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  void start() override {
-    if constexpr (kTls) {
-      idle_ = true;
-      lowest().expires_after(server_.limits().handshake_timeout);
-      stream_.async_handshake(asio::ssl::stream_base::server,
-                              [self = self()](const error_code& ec) { self->on_handshake(ec); });
-    } else {
-      wait_for_request();
-    }
-  }
+  [[nodiscard]] asio::any_io_executor executor() { return socket_.get_executor(); }
 
-  void drain() override {
+  // start, drain and abort run on the strand. drain ends after the request in flight; abort ends
+  // now.
+  void start() {
+    if (ssl_) {
+      state_ = State::kHandshake;
+      idle_ = true;
+      set_deadline(server_.limits().handshake_timeout);
+    } else {
+      expect_request();
+    }
+    step();
+  }
+  void drain() {
     draining_ = true;
     if (idle_) {
-      lowest().close();
+      end_tls();
+      shut();
     }
   }
-
-  void abort() override { lowest().close(); }
+  void abort() { shut(); }
 
  private:
-  std::shared_ptr<Connection> self() {
-    return std::static_pointer_cast<Connection>(shared_from_this());
-  }
-  beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
+  enum class State : std::uint8_t { kHandshake, kHead, kBody, kChunks, kHandler, kWrite, kLinger };
+  enum class Io : std::uint8_t { kDone, kWantRead, kWantWrite, kEnd };
+  struct Transfer {
+    Io outcome;
+    std::size_t len = 0;
+  };
 
-  void on_handshake(const error_code& ec) {
-    if (ec) {
-      log_debug("a TLS handshake failed");
+  void step() {
+    while (socket_.is_open()) {
+      const Io io = advance();
+      if (io == Io::kDone) {
+        continue;
+      }
+      if (io == Io::kEnd) {
+        return;  // somebody else goes on: a handler, or nobody
+      }
+      socket_.async_wait(io == Io::kWantRead ? tcp::socket::wait_read : tcp::socket::wait_write,
+                         [self = shared_from_this()](const error_code& ec) {
+                           if (!ec) {
+                             self->step();
+                           }
+                         });
       return;
     }
-    if constexpr (kTls) {
-      SSL* ssl = stream_.native_handle();
-      if (!tls::check_established(ssl)) {
-        return;
-      }
-      const auto binding = tls::channel_binding(ssl);
-      if (!binding) {
-        return;
-      }
-      info_.exporter = *binding;
-    }
-    wait_for_request();
   }
 
-  void wait_for_request() {
-    if (draining_) {
-      close();
-      return;
+  Io advance() {
+    switch (state_) {
+      case State::kHandshake:
+        return handshake();
+      case State::kHead:
+        return read_parsed([this] { return parser_->is_header_done(); }, &Connection::on_head);
+      case State::kBody:
+        return read_body();
+      case State::kChunks:
+        return read_parsed([this] { return parser_->is_done(); }, &Connection::on_chunks);
+      case State::kHandler:
+        return Io::kEnd;
+      case State::kWrite:
+        return write_out();
+      case State::kLinger:
+        return linger();
     }
+    return Io::kEnd;
+  }
+
+  // tls_outcome reads what OpenSSL says of a call that did not succeed.
+  Io tls_outcome(int ret) {
+    switch (SSL_get_error(ssl_.get(), ret)) {
+      case SSL_ERROR_WANT_READ:
+        return Io::kWantRead;
+      case SSL_ERROR_WANT_WRITE:
+        return Io::kWantWrite;
+      case SSL_ERROR_ZERO_RETURN:
+        return Io::kEnd;
+      default:
+        tls_broken_ = true;
+        ERR_clear_error();
+        return Io::kEnd;
+    }
+  }
+
+  Transfer read(void* out, std::size_t len) {
+    if (ssl_) {
+      std::size_t n = 0;
+      ERR_clear_error();
+      const int ret = SSL_read_ex(ssl_.get(), out, len, &n);
+      return ret == 1 ? Transfer{Io::kDone, n} : Transfer{tls_outcome(ret)};
+    }
+    const ssize_t n = ::recv(socket_.native_handle(), out, len, MSG_DONTWAIT);
+    if (n > 0) {
+      return {Io::kDone, static_cast<std::size_t>(n)};
+    }
+    return {n < 0 && (errno == EAGAIN || errno == EINTR) ? Io::kWantRead : Io::kEnd};
+  }
+
+  Transfer write(const void* data, std::size_t len) {
+    if (ssl_) {
+      std::size_t n = 0;
+      ERR_clear_error();
+      const int ret = SSL_write_ex(ssl_.get(), data, len, &n);
+      return ret == 1 ? Transfer{Io::kDone, n} : Transfer{tls_outcome(ret)};
+    }
+    const ssize_t n = ::send(socket_.native_handle(), data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0) {
+      return {Io::kDone, static_cast<std::size_t>(n)};
+    }
+    return {errno == EAGAIN || errno == EINTR ? Io::kWantWrite : Io::kEnd};
+  }
+
+  Io handshake() {
+    ERR_clear_error();
+    const int ret = SSL_accept(ssl_.get());
+    if (ret != 1) {
+      const Io io = tls_outcome(ret);
+      return io == Io::kEnd ? finish() : io;
+    }
+    const auto binding = tls::channel_binding(ssl_.get());
+    if (!tls::check_established(ssl_.get()) || !binding) {
+      return finish();
+    }
+    info_.exporter = *binding;
+    expect_request();
+    return Io::kDone;
+  }
+
+  void expect_request() {
     parser_.emplace();
     parser_->header_limit(
         static_cast<std::uint32_t>(std::min<std::size_t>(server_.limits().max_header, UINT32_MAX)));
     parser_->body_limit(server_.limits().max_body);
     request_ = HttpRequest{};
-    if (buffer_.size() > 0) {
-      begin_request();
-      return;
+    body_len_ = 0;
+    filled_ = 0;
+    state_ = State::kHead;
+    idle_ = buffer_.size() == 0;
+    set_deadline(idle_ ? server_.limits().idle_timeout : server_.limits().request_timeout);
+  }
+
+  Io read_into_buffer() {
+    const auto room = buffer_.prepare(std::max(kRecord, buffer_.capacity() - buffer_.size()));
+    const Transfer in = read(room.data(), room.size());
+    if (in.outcome == Io::kEnd) {
+      return finish();
     }
-    idle_ = true;
-    lowest().expires_after(server_.limits().idle_timeout);
-    read_into_buffer(&Connection::begin_request);
+    if (in.outcome == Io::kDone) {
+      buffer_.commit(in.len);
+      touched_ += in.len;
+      if (idle_) {
+        idle_ = false;
+        set_deadline(server_.limits().request_timeout);
+      }
+    }
+    return in.outcome;
   }
 
-  void begin_request() {
-    idle_ = false;
-    lowest().expires_after(server_.limits().request_timeout);
-    parse_head();
-  }
-
-  void read_into_buffer(void (Connection::*then)()) {
-    const std::size_t room = std::max(kRecord, buffer_.capacity() - buffer_.size());
-    stream_.async_read_some(buffer_.prepare(room),
-                            [self = self(), then](const error_code& ec, std::size_t n) {
-                              if (ec) {
-                                // Nothing can be answered: the peer is gone, too slow, or broke
-                                // TLS.
-                                self->close();
-                                return;
-                              }
-                              self->buffer_.commit(n);
-                              self->touched_ += n;
-                              ((*self).*then)();
-                            });
-  }
-
-  // feed gives the parser what there is; true when `done` holds after it.
+  // read_parsed feeds the parser what there is until `done`, then calls `then`.
   template <typename Done>
-  bool feed(Done done, void (Connection::*again)()) {
+  Io read_parsed(Done done, Io (Connection::*then)()) {
     while (!done()) {
       error_code ec;
       const std::size_t n = buffer_.size() == 0 ? 0 : parser_->put(buffer_.data(), ec);
       buffer_.consume(n);
       if (ec && ec != http::error::need_more) {
-        const Refusal why = refusal_of(ec);
-        refuse(why);
-        return false;
+        return refuse(refusal_of(ec));
       }
       if (done()) {
         break;
       }
       if (buffer_.size() > server_.limits().max_header + kReadStep) {
-        refuse({431, "header too large"});  // a chunk header without end
-        return false;
+        return refuse({431, "header too large"});  // a chunk header without end
       }
       if (n == 0 || ec || buffer_.size() == 0) {
-        read_into_buffer(again);
-        return false;
+        return read_into_buffer();
       }
     }
-    return true;
+    return (this->*then)();
   }
 
-  void parse_head() {
-    if (feed([this] { return parser_->is_header_done(); }, &Connection::parse_head)) {
-      on_head();
-    }
-  }
-
-  void on_head() {
+  Io on_head() {
     const auto& message = parser_->get();
     request_.method = std::string(message.method_string());
     request_.target = std::string(message.target());
@@ -332,88 +380,74 @@ class HttpServer::Impl::Connection final : public Session {
     }
     keep_alive_ = parser_->keep_alive();
     if (const auto why = check_head(request_, message.version())) {
-      refuse(*why);
-      return;
+      return refuse(*why);
     }
     const std::uint64_t len = parser_->content_length().value_or(0);
     if (len > server_.limits().max_body) {
-      refuse({413, "body too large"});
-      return;
+      return refuse({413, "body too large"});
     }
-    const bool wants_body = parser_->chunked() || len > 0;
-    if (wants_body && buffer_.size() == 0 && request_.headers.get("Expect").has_value()) {
-      asio::async_write(stream_, asio::buffer(kContinue),
-                        [self = self()](const error_code& ec, std::size_t) {
-                          if (ec) {
-                            self->close();
-                          } else {
-                            self->read_body();
-                          }
-                        });
-      return;
+    const bool chunked = parser_->chunked();
+    if (!chunked) {
+      // Past the head the parser is left out. The memory is touched only as bytes arrive.
+      body_len_ = static_cast<std::size_t>(len);
+      request_.body.reserve(body_len_);
+      const std::size_t have = std::min(body_len_, buffer_.size());
+      const auto* data = static_cast<const std::uint8_t*>(buffer_.data().data());
+      request_.body.assign(data, data + have);
+      buffer_.consume(have);
+      filled_ = have;
     }
-    read_body();
+    after_head_ = chunked ? State::kChunks : State::kBody;
+    state_ = after_head_;
+    if ((chunked || len > 0) && filled_ == 0 && buffer_.size() == 0 &&
+        request_.headers.get("Expect").has_value()) {
+      head_ = kContinue;
+      interim_ = true;
+      sent_ = 0;
+      state_ = State::kWrite;
+    }
+    return Io::kDone;
   }
 
-  void read_body() {
-    if (parser_->chunked()) {
-      read_chunked();
-      return;
-    }
-    // Past the head the parser is left out: bytes go from the socket to where they stay. The memory
-    // is touched only as bytes arrive.
-    const auto len = static_cast<std::size_t>(parser_->content_length().value_or(0));
-    request_.body.reserve(len);
-    const std::size_t have = std::min(len, buffer_.size());
-    const auto* data = static_cast<const std::uint8_t*>(buffer_.data().data());
-    request_.body.assign(data, data + have);
-    buffer_.consume(have);
-    body_len_ = len;
-    filled_ = have;
-    read_rest();
-  }
-
-  void read_rest() {
-    if (filled_ == body_len_) {
-      dispatch();
-      return;
-    }
+  Io read_body() {
     Bytes& body = request_.body;
-    if (filled_ == body.size()) {
-      body.resize(filled_ + std::min(body_len_ - filled_, kBodyStep));
+    while (filled_ < body_len_) {
+      if (filled_ == body.size()) {
+        body.resize(filled_ + std::min(body_len_ - filled_, kBodyStep));
+      }
+      const Transfer in = read(body.data() + filled_, body.size() - filled_);
+      if (in.outcome != Io::kDone) {
+        return in.outcome == Io::kEnd ? finish() : in.outcome;
+      }
+      filled_ += in.len;
     }
-    stream_.async_read_some(asio::buffer(body.data() + filled_, body.size() - filled_),
-                            [self = self()](const error_code& ec, std::size_t n) {
-                              if (ec) {
-                                self->close();
-                                return;
-                              }
-                              self->filled_ += n;
-                              self->read_rest();
-                            });
+    return dispatch();
   }
 
-  void read_chunked() {
-    if (feed([this] { return parser_->is_done(); }, &Connection::read_chunked)) {
-      // The fields were taken before the body, so trailers add none.
-      const auto& body = parser_->get().body();
-      request_.body.assign(body.begin(), body.end());
-      dispatch();
-    }
+  Io on_chunks() {
+    // The fields were taken before the body, so trailers add none.
+    const auto& body = parser_->get().body();
+    request_.body.assign(body.begin(), body.end());
+    return dispatch();
   }
 
-  void dispatch() {
-    lowest().expires_never();
+  Io dispatch() {
+    deadline_ = Clock::time_point::max();
     parser_.reset();
     if (server_.inline_handlers()) {
       run_handler();
-      respond();
-      return;
+      prepare_response();
+      return Io::kDone;
     }
-    asio::post(server_.pool(), [self = self()] {
+    state_ = State::kHandler;
+    asio::post(server_.pool(), [self = shared_from_this()] {
       self->run_handler();
-      asio::post(self->stream_.get_executor(), [self] { self->respond(); });
+      asio::post(self->executor(), [self] {
+        self->prepare_response();
+        self->step();
+      });
     });
+    return Io::kEnd;
   }
 
   void run_handler() {
@@ -421,40 +455,33 @@ class HttpServer::Impl::Connection final : public Session {
     wipe(request_.body.data(), request_.body.size());
   }
 
-  void refuse(const Refusal& why) {
+  Io refuse(const Refusal& why) {
     keep_alive_ = false;
     response_ = json_error(why.status, why.message);
-    respond();
+    prepare_response();
+    return Io::kDone;
   }
 
-  void respond() {
+  void prepare_response() {
     if (draining_) {
       keep_alive_ = false;
     }
-    const std::string_view connection = keep_alive_ ? "" : "Connection: close\r\n";
-    if (!write_head(connection)) {
+    if (!write_head()) {
       log_error("a handler's answer has a status or header that may not be sent");
       response_ = json_error(500, "internal error");
-      write_head(connection);
+      write_head();
     }
     // The first piece of the body shares the head's TLS record.
     const std::size_t room = head_.size() < kRecord ? kRecord - head_.size() : 0;
-    const std::size_t first = std::min(response_.body.size(), room);
-    const ByteView body(response_.body);
-    head_.append(as_text(body.first(first)));
-    const ByteView rest = body.subspan(first);
-    lowest().expires_after(server_.limits().response_timeout);
-    const auto on_sent = [self = self()](const error_code& ec, std::size_t) { self->on_sent(ec); };
-    if (rest.empty()) {
-      asio::async_write(stream_, asio::buffer(head_), on_sent);
-    } else {
-      const std::array<asio::const_buffer, 2> pieces{asio::buffer(head_),
-                                                     asio::const_buffer(rest.data(), rest.size())};
-      asio::async_write(stream_, pieces, on_sent);
-    }
+    body_sent_ = std::min(response_.body.size(), room);
+    head_.append(as_text(ByteView(response_.body).first(body_sent_)));
+    sent_ = 0;
+    interim_ = false;
+    state_ = State::kWrite;
+    set_deadline(server_.limits().response_timeout);
   }
 
-  bool write_head(std::string_view connection) {
+  bool write_head() {
     const int status = response_.status;
     if (status < 200 || status > 599) {
       return false;
@@ -471,12 +498,33 @@ class HttpServer::Impl::Connection final : public Session {
     } else {
       head_ += "Content-Length: " + std::to_string(response_.body.size()) + "\r\n";
     }
-    head_ += connection;
-    head_ += "\r\n";
+    head_ += keep_alive_ ? "\r\n" : "Connection: close\r\n\r\n";
     return true;
   }
 
-  void on_sent(const error_code& ec) {
+  Io write_out() {
+    for (;;) {
+      const bool in_head = sent_ < head_.size();
+      const ByteView left = in_head ? as_bytes(head_).subspan(sent_)
+                                    : ByteView(response_.body).subspan(interim_ ? 0 : body_sent_);
+      if (left.empty()) {
+        break;
+      }
+      const Transfer out = write(left.data(), left.size());
+      if (out.outcome != Io::kDone) {
+        return out.outcome == Io::kEnd ? finish() : out.outcome;
+      }
+      (in_head ? sent_ : body_sent_) += out.len;
+    }
+    if (interim_) {
+      interim_ = false;
+      state_ = after_head_;
+      return Io::kDone;
+    }
+    return on_sent();
+  }
+
+  Io on_sent() {
     wipe(response_.body.data(), response_.body.size());
     wipe(head_.data(), head_.size());
     response_ = HttpResponse{};
@@ -485,62 +533,116 @@ class HttpServer::Impl::Connection final : public Session {
       wipe(used.data(), used.size());
       touched_ = 0;
     }
-    if (ec || !keep_alive_) {
-      close();
-      return;
+    if (!keep_alive_ || draining_) {
+      return finish();
     }
-    wait_for_request();
+    expect_request();
+    if (buffer_.size() == 0) {
+      return Io::kDone;
+    }
+    // Pipelined requests take turns with other connections.
+    asio::post(executor(), [self = shared_from_this()] { self->step(); });
+    return Io::kEnd;
   }
 
-  // close says goodbye in TLS, then reads on for a moment: closing with unread bytes would reset
-  // the connection and take our last answer with it.
-  void close() {
+  // finish ends TLS and our direction of the connection, and reads on for a moment: closing with
+  // unread bytes would reset the connection and take our last answer with it.
+  Io finish() {
     idle_ = false;
     parser_.reset();
-    if (!lowest().socket().is_open()) {
-      return;
-    }
-    lowest().expires_after(kGoodbye);
-    if constexpr (kTls) {
-      stream_.async_shutdown([self = self()](const error_code&) { self->linger(); });
-    } else {
-      linger();
-    }
-  }
-
-  void linger() {
+    end_tls();
     error_code ec;
-    lowest().socket().shutdown(tcp::socket::shutdown_send, ec);
+    socket_.shutdown(tcp::socket::shutdown_send, ec);
     if (ec) {
-      return;
+      shut();
+      return Io::kEnd;
     }
     buffer_.consume(buffer_.size());
-    lowest().expires_after(kGoodbye);
-    discard();
+    set_deadline(kGoodbye);
+    state_ = State::kLinger;
+    return Io::kDone;
   }
 
-  void discard() {
-    lowest().async_read_some(buffer_.prepare(kReadStep),
-                             [self = self()](const error_code& ec, std::size_t n) {
-                               self->discarded_ += n;
-                               if (!ec && self->discarded_ < kLingerBytes) {
-                                 self->discard();
-                               }
-                             });
+  void end_tls() {
+    if (ssl_ && !tls_broken_) {
+      ERR_clear_error();
+      SSL_shutdown(ssl_.get());
+      ERR_clear_error();
+    }
   }
+
+  Io linger() {
+    const auto room = buffer_.prepare(kReadStep);
+    while (discarded_ < kLingerBytes) {
+      const ssize_t n = ::recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
+      if (n < 0 && errno == EAGAIN) {
+        return Io::kWantRead;
+      }
+      if (n <= 0) {
+        break;
+      }
+      discarded_ += static_cast<std::size_t>(n);
+    }
+    shut();
+    return Io::kEnd;
+  }
+
+  void shut() {
+    error_code ec;
+    socket_.close(ec);
+    timer_.cancel();
+  }
+
+  // set_deadline closes the connection at that time unless it is set anew. The timer is left
+  // running while it is early enough, so that a request in the usual course never touches it.
+  void set_deadline(std::chrono::milliseconds limit) {
+    deadline_ = Clock::now() + limit;
+    if (!timer_running_ || timer_.expiry() > deadline_) {
+      run_timer();
+    }
+  }
+
+  void run_timer() {
+    timer_running_ = true;
+    timer_.expires_at(deadline_);
+    timer_.async_wait([weak = weak_from_this()](const error_code& ec) {
+      const auto self = weak.lock();
+      if (!self || ec) {
+        return;  // gone, or set anew
+      }
+      self->timer_running_ = false;
+      if (self->deadline_ <= Clock::now()) {
+        self->shut();
+      } else if (self->deadline_ != Clock::time_point::max()) {
+        self->run_timer();
+      }
+    });
+  }
+
+  using Clock = std::chrono::steady_clock;
 
   Impl& server_;
-  Stream stream_;
+  tcp::socket socket_;
+  asio::steady_timer timer_;
+  tls::SessionPtr ssl_;
   ConnectionInfo info_;
+  State state_ = State::kHead;
+  State after_head_ = State::kBody;
+  Clock::time_point deadline_ = Clock::time_point::max();
   Buffer buffer_;
   std::optional<Parser> parser_;
   HttpRequest request_;
   HttpResponse response_;
-  std::string head_;
+  std::string head_;  // of the answer, with the first piece of its body
+  std::size_t sent_ = 0;
+  std::size_t body_sent_ = 0;
   std::size_t body_len_ = 0;
   std::size_t filled_ = 0;
   std::size_t touched_ = 0;  // bytes of buffer_ that held input since it was wiped
   std::size_t discarded_ = 0;
+  bool timer_running_ = false;
+  bool tls_broken_ = false;
+  bool interim_ = false;  // head_ is a 100 Continue
   bool keep_alive_ = false;
   bool idle_ = false;  // nothing of a request has come yet
   bool draining_ = false;
@@ -591,10 +693,8 @@ Result<void> HttpServer::Impl::start() {
 
 Result<void> HttpServer::Impl::set_identity(const TlsIdentity& identity) {
   ENSC_TRY_ASSIGN(tls::ContextPtr context, tls::make_server_context(identity));
-  auto made = std::make_shared<asio::ssl::context>(context.get());
-  (void)context.release();
   const std::lock_guard lock(identity_mutex_);
-  identity_ = std::move(made);
+  identity_ = std::move(context);
   return ok();
 }
 
@@ -616,7 +716,7 @@ void HttpServer::Impl::accept() {
     if (stopping_) {
       return;
     }
-    accept_paused_ = sessions_.size() >= options_.limits.max_connections;
+    accept_paused_ = connections_.size() >= options_.limits.max_connections;
     if (accept_paused_) {
       return;
     }
@@ -638,32 +738,32 @@ void HttpServer::Impl::accept() {
 void HttpServer::Impl::accepted(tcp::socket socket) {
   error_code ec;
   socket.set_option(tcp::no_delay(true), ec);
-  std::shared_ptr<asio::ssl::context> identity;
+  tls::SessionPtr ssl;
   {
     const std::lock_guard lock(identity_mutex_);
-    identity = identity_;
+    if (identity_) {
+      ssl = tls::make_server_session(identity_.get(), socket.native_handle());
+      if (!ssl) {
+        log_error("no memory for a TLS session");
+        return;
+      }
+    }
   }
-  const asio::any_io_executor executor = socket.get_executor();
-  std::shared_ptr<Session> session;
-  if (identity) {
-    session = std::make_shared<Connection<TlsStream>>(*this, beast::tcp_stream(std::move(socket)),
-                                                      *identity);
-  } else {
-    session = std::make_shared<Connection<beast::tcp_stream>>(*this, std::move(socket));
-  }
+  const auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(ssl));
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_) {
+    if (!stopping_) {
+      connections_.emplace(connection.get(), connection);
+    } else {
       return;
     }
-    sessions_.emplace(session.get(), Entry{session, executor});
   }
-  asio::dispatch(executor, [session] { session->start(); });
+  asio::dispatch(connection->executor(), [connection] { connection->start(); });
 }
 
-void HttpServer::Impl::forget(const Session* session) {
+void HttpServer::Impl::forget(const void* connection) {
   const std::lock_guard lock(mutex_);
-  sessions_.erase(session);
+  connections_.erase(connection);
   if (accept_paused_ && !stopping_) {
     accept_paused_ = false;
     asio::post(acceptor_.get_executor(), [this] { accept(); });
@@ -672,18 +772,19 @@ void HttpServer::Impl::forget(const Session* session) {
 }
 
 template <typename F>
-void HttpServer::Impl::for_each_session(F f) {
-  std::vector<std::pair<std::shared_ptr<Session>, asio::any_io_executor>> open;
+void HttpServer::Impl::for_each_connection(F f) {
+  std::vector<std::shared_ptr<Connection>> open;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, entry] : sessions_) {
-      if (auto session = entry.session.lock()) {
-        open.emplace_back(std::move(session), entry.executor);
+    for (const auto& [key, weak] : connections_) {
+      if (auto connection = weak.lock()) {
+        open.push_back(std::move(connection));
       }
     }
   }
-  for (auto& [session, executor] : open) {
-    asio::post(executor, [session = std::move(session), f] { f(*session); });
+  for (auto& connection : open) {
+    const asio::any_io_executor executor = connection->executor();
+    asio::post(executor, [connection = std::move(connection), f] { f(*connection); });
   }
 }
 
@@ -702,13 +803,13 @@ void HttpServer::Impl::stop() {
     acceptor_.close(ec);
     retry_.cancel();
   });
-  for_each_session([](Session& session) { session.drain(); });
-  const auto all_gone = [this] { return sessions_.empty(); };
+  for_each_connection([](Connection& connection) { connection.drain(); });
+  const auto all_gone = [this] { return connections_.empty(); };
   {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, options_.limits.drain_timeout, all_gone);
   }
-  for_each_session([](Session& session) { session.abort(); });
+  for_each_connection([](Connection& connection) { connection.abort(); });
   pool_.join();
   if (!threads_.empty()) {
     std::unique_lock lock(mutex_);

@@ -176,11 +176,8 @@ Error ClientStream::tls_error(int ret) {
 Result<void> ClientStream::handshake(const std::string& server_name,
                                      const std::optional<ByteArray<32>>& pinned_spki_sha256,
                                      ConnectionInfo& info) {
-  struct MethodDeleter {
-    void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
-  };
-  static const std::unique_ptr<BIO_METHOD, MethodDeleter> method = [] {
-    std::unique_ptr<BIO_METHOD, MethodDeleter> made(
+  static const std::unique_ptr<BIO_METHOD, tls::Deleter> method = [] {
+    std::unique_ptr<BIO_METHOD, tls::Deleter> made(
         BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ensconce socket"));
     BIO_meth_set_read(made.get(), bio_read);
     BIO_meth_set_write(made.get(), bio_write);

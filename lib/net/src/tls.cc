@@ -1,9 +1,13 @@
 #include "tls.h"
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
+#include <cerrno>
+#include <cstdint>
 #include <string>
 
 namespace ensconce::tls {
@@ -12,11 +16,38 @@ namespace {
 constexpr const char* kCipherSuites =
     "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kGroups = "X25519:P-256:P-384";
+constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;  // several records a system call
 constexpr std::string_view kExporterLabel = "EXPORTER-Channel-Binding";
 
 struct Pkcs8Deleter {
   void operator()(PKCS8_PRIV_KEY_INFO* p) const { PKCS8_PRIV_KEY_INFO_free(p); }
 };
+
+// OpenSSL's own socket BIO writes with write(2), which raises SIGPIPE.
+int socket_of(BIO* bio) {
+  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+}
+
+int socket_read(BIO* bio, char* out, int len) {
+  BIO_clear_retry_flags(bio);
+  const ssize_t n = ::recv(socket_of(bio), out, static_cast<std::size_t>(len), MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    BIO_set_retry_read(bio);
+  }
+  return static_cast<int>(n);
+}
+
+int socket_write(BIO* bio, const char* data, int len) {
+  BIO_clear_retry_flags(bio);
+  const ssize_t n =
+      ::send(socket_of(bio), data, static_cast<std::size_t>(len), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    BIO_set_retry_write(bio);
+  }
+  return static_cast<int>(n);
+}
+
+long socket_ctrl(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
 
 int ticket_flag_index() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -51,6 +82,8 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_read_ahead(ctx, 1);
+  SSL_CTX_set_default_read_buffer_len(ctx, kReadBuffer);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return context;
 }
@@ -93,8 +126,27 @@ Result<ContextPtr> make_client_context() {
   // The chain says nothing here: the caller judges the key by evidence or by a pin.
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_msg_callback(ctx, note_ticket);
-  SSL_CTX_set_read_ahead(ctx, 1);
   return context;
+}
+
+SessionPtr make_server_session(SSL_CTX* context, int fd) {
+  static const std::unique_ptr<BIO_METHOD, Deleter> method = [] {
+    std::unique_ptr<BIO_METHOD, Deleter> made(
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "ensconce server socket"));
+    BIO_meth_set_read(made.get(), socket_read);
+    BIO_meth_set_write(made.get(), socket_write);
+    BIO_meth_set_ctrl(made.get(), socket_ctrl);
+    return made;
+  }();
+  SessionPtr ssl(SSL_new(context));
+  BIO* bio = ssl ? BIO_new(method.get()) : nullptr;
+  if (bio == nullptr) {
+    return nullptr;
+  }
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl.get(), bio, bio);
+  return ssl;
 }
 
 Result<void> check_established(const SSL* ssl) {

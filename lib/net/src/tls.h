@@ -14,6 +14,7 @@ struct Deleter {
   void operator()(SSL* p) const { SSL_free(p); }
   void operator()(X509* p) const { X509_free(p); }
   void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
+  void operator()(BIO_METHOD* p) const { BIO_meth_free(p); }
 };
 using ContextPtr = std::unique_ptr<SSL_CTX, Deleter>;
 using SessionPtr = std::unique_ptr<SSL, Deleter>;
@@ -25,6 +26,10 @@ void start_without_configuration();
 // make_server_context and make_client_context hold every rule we have for TLS.
 Result<ContextPtr> make_server_context(const TlsIdentity& identity);
 Result<ContextPtr> make_client_context();
+
+// make_server_session returns a session on a socket it borrows, which must outlive it. Its calls
+// never block and never raise SIGPIPE. Null when memory is short.
+SessionPtr make_server_session(SSL_CTX* context, int fd);
 
 // check_established refuses a finished handshake that is not TLS 1.3 (kTlsVersion) or that resumed
 // an earlier session (kTlsResumed).
