@@ -233,7 +233,6 @@ Certificate make(const State& state, EVP_PKEY* subject_key, const X509* issuer,
 
 }  // namespace
 
-// A self-signed certificate carries its signing key, whatever key() said.
 Certificate CertificateBuilder::self_sign(const EcPrivateKey& key) const {
   const ossl::Pkey own = ossl::pkey_from_pkcs8(key.pkcs8_der().expose());
   return make(*state_, own.get(), nullptr, own.get());

@@ -22,7 +22,8 @@ class Certificate {
   [[nodiscard]] const Bytes& der() const;
   [[nodiscard]] std::string subject_cn() const;  // "" when there is none, or two
   [[nodiscard]] std::string issuer_cn() const;
-  [[nodiscard]] bool issued_by_name(const Certificate& issuer) const;  // issuer name == subject name
+  // issued_by_name: our issuer name is the other's subject name, byte for byte.
+  [[nodiscard]] bool issued_by_name(const Certificate& issuer) const;
   [[nodiscard]] bool self_issued() const;
   [[nodiscard]] Instant not_before() const;
   [[nodiscard]] Instant not_after() const;
@@ -114,7 +115,8 @@ class CertificateBuilder {
   CertificateBuilder& key(const EcPublicKey& key);
   CertificateBuilder& key(const RsaPrivateKey& key);
 
-  // Self-signed or issued. RSA signs RSASSA-PSS SHA-384 salt 48; EC signs ECDSA with its curve's hash.
+  // self_sign and issue: RSA signs RSASSA-PSS SHA-384 salt 48; EC signs ECDSA with its curve's
+  // hash. A self-signed certificate carries its signing key, whatever key() said.
   Certificate self_sign(const EcPrivateKey& key) const;
   Certificate self_sign(const RsaPrivateKey& key) const;
   Certificate issue(const Certificate& issuer, const RsaPrivateKey& key) const;
