@@ -1,0 +1,117 @@
+#include "manifest.h"
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <optional>
+#include <set>
+
+namespace ensconce {
+
+namespace {
+
+constexpr std::size_t kMaxManifestBytes = 64 * 1024;
+
+Error bad(const std::string& detail) {
+  return {InferenceError::kBadModel, "model.toml: " + detail};
+}
+
+// Table reads a table's keys and knows which of them nobody asked for.
+class Table {
+ public:
+  Table(const toml::table& table, std::string prefix) : table_(table), prefix_(std::move(prefix)) {}
+
+  Result<std::string> text(const char* key) {
+    asked_.insert(key);
+    const auto value = table_[key].value_exact<std::string>();
+    if (!value || value->empty()) {
+      return bad(prefix_ + key + " must be a text");
+    }
+    return *value;
+  }
+
+  Result<std::int64_t> integer(const char* key, std::int64_t least, std::int64_t most) {
+    asked_.insert(key);
+    const auto value = table_[key].value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most) {
+      return bad(prefix_ + key + " must be a number from " + std::to_string(least) + " to " +
+                 std::to_string(most));
+    }
+    return *value;
+  }
+
+  Result<Table> table(const char* key) {
+    asked_.insert(key);
+    const toml::table* inner = table_[key].as_table();
+    if (inner == nullptr) {
+      return bad("table [" + prefix_ + key + "] is missing");
+    }
+    return Table(*inner, prefix_ + key + ".");
+  }
+
+  Result<void> finish() const {
+    for (const auto& [key, value] : table_) {
+      if (!asked_.contains(key.str())) {
+        return bad("unknown key under \"" + prefix_ + "\"");
+      }
+    }
+    return ok();
+  }
+
+ private:
+  const toml::table& table_;
+  std::string prefix_;
+  std::set<std::string, std::less<>> asked_;
+};
+
+Result<OcrLineManifest> parse_ocr_line(Table table) {
+  OcrLineManifest out;
+  ENSC_TRY_ASSIGN(out.charset, table.text("charset"));
+  ENSC_TRY_ASSIGN(out.options.height, table.integer("height", 8, 256));
+  ENSC_TRY_ASSIGN(out.options.max_width, table.integer("max_width", 320, 8192));
+  ENSC_TRY(table.finish());
+  return out;
+}
+
+Result<SentenceLabelsManifest> parse_sentence_labels(Table table) {
+  SentenceLabelsManifest out;
+  ENSC_TRY_ASSIGN(out.vocabulary, table.text("vocabulary"));
+  ENSC_TRY_ASSIGN(out.examples, table.text("examples"));
+  ENSC_TRY_ASSIGN(const std::int64_t max_tokens, table.integer("max_tokens", 1, 4096));
+  out.max_tokens = static_cast<std::size_t>(max_tokens);
+  ENSC_TRY(table.finish());
+  return out;
+}
+
+}  // namespace
+
+Result<Manifest> parse_manifest(ByteView file) {
+  if (file.size() > kMaxManifestBytes) {
+    return bad("more than 65536 bytes");
+  }
+  const toml::parse_result parsed = toml::parse(as_text(file));
+  if (!parsed) {
+    return bad("line " + std::to_string(parsed.error().source().begin.line) + " is not TOML");
+  }
+  Table root(parsed.table(), "");
+  ENSC_TRY_ASSIGN(const std::string format, root.text("format"));
+  if (format != "ensconce-model/1") {
+    return bad("format must be \"ensconce-model/1\"");
+  }
+  Manifest out;
+  ENSC_TRY_ASSIGN(out.task, root.text("task"));
+  ENSC_TRY_ASSIGN(out.graph, root.text("graph"));
+  if (out.task == "ocr-line") {
+    ENSC_TRY_ASSIGN(Table table, root.table("ocr_line"));
+    ENSC_TRY_ASSIGN(out.settings, parse_ocr_line(std::move(table)));
+  } else if (out.task == "sentence-labels") {
+    ENSC_TRY_ASSIGN(Table table, root.table("sentence_labels"));
+    ENSC_TRY_ASSIGN(out.settings, parse_sentence_labels(std::move(table)));
+  } else if (out.task != "tensor") {
+    return bad("task must be \"ocr-line\", \"sentence-labels\" or \"tensor\"");
+  }
+  ENSC_TRY(root.finish());
+  return out;
+}
+
+}  // namespace ensconce
