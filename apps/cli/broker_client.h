@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "cli.h"
+#include "ensconce/crypto/keys.h"
+#include "ensconce/sealed_model/seal.h"
+
+namespace ensconce::cli {
+
+// BrokerTarget is a broker and the release policy there that a key is to stand under.
+struct BrokerTarget {
+  std::string url;
+  std::string pin;     // hex: SHA-256 of the broker's SubjectPublicKeyInfo
+  std::string policy;  // name
+};
+
+// upload_content_key gives a new bundle's content key to the broker, in the owner's name. When it
+// returns an error the broker has not taken the key.
+Result<void> upload_content_key(const BrokerTarget& target, const Ed25519PrivateKey& owner,
+                                const SealedResult& sealed, const Context& context);
+
+}  // namespace ensconce::cli
