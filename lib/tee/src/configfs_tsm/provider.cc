@@ -1,0 +1,198 @@
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "ensconce/attestation/evidence/cert_table.h"
+#include "ensconce/attestation/evidence/snp_report.h"
+#include "ensconce/base/log.h"
+#include "ensconce/tee/configfs_tsm.h"
+
+namespace ensconce {
+
+namespace {
+
+constexpr std::size_t kMaxLine = 128;
+constexpr Millis kFirstPause{2};
+constexpr Millis kLongestPause{200};
+
+bool may_pass(int error) { return error == EBUSY || error == EAGAIN || error == EINTR; }
+
+// Appearing is asynchronous for some devices: ENOENT right after mkdir, or a pipe nobody reads yet.
+bool not_there_yet(int error) { return error == ENOENT || error == ENXIO; }
+
+Error device_error(std::string_view doing, int error) {
+  const std::string detail = std::string(doing) + ": " + std::generic_category().message(error);
+  switch (error) {
+    case EBUSY:
+    case EAGAIN:
+    case EINTR:
+      return {TeeError::kBusy, detail};
+    case ETIMEDOUT:
+      return {TeeError::kTimedOut, detail};
+    case EACCES:
+    case EPERM:
+      return {TeeError::kDenied, detail};
+    case EFBIG:
+      return {TeeError::kBadAnswer, detail};
+    default:
+      return {TeeError::kIo, detail};
+  }
+}
+
+Error no_device(int error) {
+  if (error == EACCES || error == EPERM) {
+    return Error(TeeError::kDenied, "this process may not use configfs-tsm")
+        .with_remedy("run as a user that may create directories under the tsm root's report/");
+  }
+  if (error == ENOENT || error == ENOTDIR || error == ENXIO || error == ENODEV || error == ELOOP) {
+    return Error(TeeError::kNoDevice, "there is no configfs-tsm report interface here: " +
+                                          std::generic_category().message(error))
+        .with_remedy(
+            "in a confidential VM: mount configfs and load the guest driver (sev-guest); on a "
+            "machine without one: start this program with ensconce-sim run");
+  }
+  return device_error("mkdir", error);
+}
+
+// An attempt that another may undo is worth making again.
+bool worth_another(const Error& error) { return error.is(TeeError::kBusy); }
+
+}  // namespace
+
+ConfigfsTsmProvider::ConfigfsTsmProvider(std::filesystem::path root, const Clock& clock,
+                                         Random& random)
+    : ConfigfsTsmProvider(make_tsm_tree(std::move(root)), clock, random,
+                          [](Millis d) { std::this_thread::sleep_for(d); }) {}
+
+ConfigfsTsmProvider::ConfigfsTsmProvider(std::unique_ptr<TsmTree> tree, const Clock& clock,
+                                         Random& random, Sleeper sleep)
+    : tree_(std::move(tree)), clock_(clock), random_(random), sleep_(std::move(sleep)) {}
+
+Result<HardwareEvidence> ConfigfsTsmProvider::attest(const ByteArray<64>& report_data) {
+  Millis pause = kFirstPause;
+  for (int attempt = 1;; ++attempt) {
+    auto evidence = request(report_data);
+    if (evidence || !worth_another(evidence.error()) || attempt == kAttempts) {
+      return evidence;
+    }
+    sleep_(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+Result<HardwareEvidence> ConfigfsTsmProvider::request(const ByteArray<64>& report_data) {
+  const std::string name = "ensconce-" + to_hex(random_.array<8>());
+  if (const int error = tree_->make(name); error != 0) {
+    if (error == EEXIST) {
+      return Error(TeeError::kBusy, "the name of this request is taken");
+    }
+    return no_device(error);
+  }
+  auto evidence = exchange(report_data);
+  remove();
+  return evidence;
+}
+
+void ConfigfsTsmProvider::remove() {
+  Millis pause{1};
+  for (int attempt = 1;; ++attempt) {
+    const int error = tree_->remove();
+    if (error == 0 || error == ENOENT) {
+      return;
+    }
+    if ((!may_pass(error) && error != ENOTEMPTY) || attempt == kAttempts) {
+      log_warning("configfs-tsm: a request directory could not be removed: " +
+                  std::generic_category().message(error));
+      return;
+    }
+    sleep_(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+Result<HardwareEvidence> ConfigfsTsmProvider::exchange(const ByteArray<64>& report_data) {
+  ENSC_TRY(write_inblob(report_data));
+  ENSC_TRY_ASSIGN(const std::string provider, read_line("provider"));
+  if (provider != "sev_guest") {
+    return Error(TeeError::kUnsupported, "configfs-tsm provider \"" + provider + "\"");
+  }
+  const TsmAnswer outblob = tree_->read("outblob", kMaxTsmOutblob);
+  if (outblob.error != 0) {
+    return device_error("reading outblob", outblob.error);
+  }
+  const TsmAnswer auxblob = tree_->read("auxblob", kMaxTsmAuxblob);
+  // A host that has no certificates to give: the endorsements then come from elsewhere.
+  if (auxblob.error != 0 && auxblob.error != ENOENT && auxblob.error != ENODATA) {
+    return device_error("reading auxblob", auxblob.error);
+  }
+  // A fresh directory counts from 0 and we wrote once; more means somebody else wrote, and the
+  // report may answer him.
+  ENSC_TRY_ASSIGN(const std::uint64_t generation, read_generation());
+  if (generation != 1) {
+    return Error(TeeError::kBusy, "generation " + std::to_string(generation) + " after one write");
+  }
+  const auto report = parse_snp_report(outblob.bytes);
+  if (!report) {
+    return Error(TeeError::kBadAnswer, "outblob: " + report.error().to_string());
+  }
+  if (report->report_data != report_data) {
+    return Error(TeeError::kWrongReport, "the report carries other report data than was asked for");
+  }
+  auto endorsements = endorsements_from_cert_table(auxblob.bytes);
+  if (!endorsements) {
+    return Error(TeeError::kBadAnswer, "auxblob: " + endorsements.error().to_string());
+  }
+  std::vector<std::string> missing = missing_snp_endorsements(*endorsements);
+  return HardwareEvidence{{"snp", outblob.bytes}, *std::move(endorsements), std::move(missing)};
+}
+
+Result<void> ConfigfsTsmProvider::write_inblob(const ByteArray<64>& report_data) {
+  const Millis start = clock_.since_boot();
+  Millis pause{1};
+  for (;;) {
+    const int error = tree_->write("inblob", report_data);
+    if (error == 0) {
+      return ok();
+    }
+    if (!not_there_yet(error)) {
+      return device_error("writing inblob", error);
+    }
+    if (clock_.since_boot() - start >= kAppearLimit) {
+      return Error(TeeError::kTimedOut, "inblob did not appear in the request directory");
+    }
+    sleep_(pause);
+    pause = std::min(pause * 2, Millis(50));
+  }
+}
+
+Result<std::string> ConfigfsTsmProvider::read_line(std::string_view attribute) {
+  const TsmAnswer answer = tree_->read(attribute, kMaxLine);
+  if (answer.error != 0) {
+    return device_error("reading " + std::string(attribute), answer.error);
+  }
+  std::string_view text = as_text(answer.bytes);
+  if (text.ends_with('\n')) {
+    text.remove_suffix(1);
+  }
+  // The value reaches log lines: keep it to what such names are made of.
+  for (const char c : text) {
+    if (c < 0x21 || c > 0x7e) {
+      return Error(TeeError::kBadAnswer, std::string(attribute) + " is not one printable word");
+    }
+  }
+  return std::string(text);
+}
+
+Result<std::uint64_t> ConfigfsTsmProvider::read_generation() {
+  ENSC_TRY_ASSIGN(const std::string text, read_line("generation"));
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Error(TeeError::kBadAnswer, "generation is no number");
+  }
+  return value;
+}
+
+}  // namespace ensconce
