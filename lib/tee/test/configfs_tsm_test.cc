@@ -224,15 +224,17 @@ TEST_F(ConfigfsTsm, RejectsAnOversizedOutblob) {
 }
 
 TEST_F(ConfigfsTsm, RejectsProvidersItDoesNotKnow) {
-  for (const char* name : {"tdx_guest\n", "arm_cca_guest\n", "sev_guest2", ""}) {
+  for (const char* name : {"tdx_guest\n", "arm_cca_guest\n", "sev_guest2"}) {
     tsm_.provider = name;
     expect_error(TeeError::kUnsupported);
   }
 }
 
 TEST_F(ConfigfsTsm, RejectsAProviderNameThatIsNotOneWord) {
-  tsm_.provider = "sev\x1b[2J\n";
-  expect_error(TeeError::kBadAnswer);
+  for (const char* name : {"", "\n", "sev\x1b[2J\n"}) {
+    tsm_.provider = name;
+    expect_error(TeeError::kBadAnswer);
+  }
 }
 
 TEST_F(ConfigfsTsm, SaysWhenThereIsNoDevice) {

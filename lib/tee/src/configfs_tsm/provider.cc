@@ -176,6 +176,9 @@ Result<std::string> ConfigfsTsmProvider::read_line(std::string_view attribute) {
   if (text.ends_with('\n')) {
     text.remove_suffix(1);
   }
+  if (text.empty()) {
+    return Error(TeeError::kBadAnswer, std::string(attribute) + " is empty");
+  }
   // The value reaches log lines: keep it to what such names are made of.
   for (const char c : text) {
     if (c < 0x21 || c > 0x7e) {

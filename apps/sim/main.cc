@@ -1,0 +1,227 @@
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <functional>
+
+#include "ensconce/base/log.h"
+#include "ensconce/codec/json.h"
+#include "ensconce/sim/runner.h"
+
+namespace ensconce {
+
+namespace {
+
+constexpr const char* kAbout =
+    R"(ensconce-sim: a SIMULATED secure processor, for machines that have none.
+
+It plays the part of an AMD SEV-SNP processor for one program: it copies the program, everything the
+dynamic loader brings in and the files its arguments name into a private directory, measures the
+copies, starts them there, and answers attestation reports of the genuine format to that process and
+to no other. It protects NOTHING: whoever runs the machine reads the program's memory. Its reports
+verify under a root of its own that no policy accepts unless it names it.
+
+A first time:
+  ensconce-sim init    --state ~/.sim                  make the root and the chip key
+  ensconce-sim anchor  --state ~/.sim                  what a policy must name to believe it
+  ensconce-sim measure --state ~/.sim -- ensconce-worker --config worker.toml
+                                                       the measurement a policy will expect
+  ensconce-sim run     --state ~/.sim -- ensconce-worker --config worker.toml
+
+The started program finds its device tree under "tsm", relative to its working directory; set
+tsm_root = "tsm" in its configuration. Its environment is empty but for LD_*, ENSCONCE_*, MALLOC_*
+and GLIBC_TUNABLES of the caller and what --env gives; all of it is measured.
+
+JSON for machines goes to stdout (with run, stdout is the program's), words for people to stderr.)";
+
+struct Arguments {
+  std::string state;
+  std::vector<std::string> environment;
+  std::vector<std::string> program;
+  std::string transport = "auto";
+  bool keep = false;
+  bool pem = false;
+};
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
+Result<Environment> added_environment(const std::vector<std::string>& assignments) {
+  Environment out;
+  for (const std::string& assignment : assignments) {
+    const std::size_t sign = assignment.find('=');
+    if (sign == 0 || sign == std::string::npos) {
+      return Error(BaseError::kInvalidArgument, "--env wants NAME=VALUE");
+    }
+    out[assignment.substr(0, sign)] = assignment.substr(sign + 1);
+  }
+  return out;
+}
+
+Environment caller_environment() {
+  Environment out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view line = *entry;
+    if (const std::size_t sign = line.find('='); sign != std::string_view::npos) {
+      out[std::string(line.substr(0, sign))] = std::string(line.substr(sign + 1));
+    }
+  }
+  return out;
+}
+
+Result<LaunchRequest> launch_request(const Arguments& arguments) {
+  ENSC_TRY_ASSIGN(const Environment added, added_environment(arguments.environment));
+  const Environment caller = caller_environment();
+  const auto path = caller.find("PATH");
+  return LaunchRequest{arguments.program, launch_environment(caller, added),
+                       path == caller.end() ? "/usr/local/bin:/usr/bin:/bin" : path->second};
+}
+
+Result<int> init(const Arguments& arguments, const Clock& clock, Random& random) {
+  say("SIMULATED processor: making its root (RSA 4096) and chip key; this takes some seconds …");
+  ENSC_TRY_ASSIGN(const bool fresh, SimulatorState::init(arguments.state, random, clock));
+  say(fresh ? "made in " + arguments.state : "was there already; nothing changed");
+  return 0;
+}
+
+Result<int> anchor(const Arguments& arguments) {
+  ENSC_TRY_ASSIGN(const SimulatorState state, SimulatorState::open(arguments.state));
+  if (arguments.pem) {
+    print(state.pki().ark_pem());
+    return 0;
+  }
+  const std::string product = std::string(name_of(*state.pki().report_template().cpuid_product()));
+  print(json::write_pretty(json::Object{{"spki_sha256", to_hex(state.pki().ark().spki_sha256())},
+                                        {"origin", "simulated"},
+                                        {"product", product}}) +
+        "\n");
+  return 0;
+}
+
+json::Value file_json(const StagedLaunch& launch, const MeasuredFile& file) {
+  return json::Object{{"path", file.path},
+                      {"sha256", to_hex(file.sha256)},
+                      {"source", launch.sources.at(file.path)}};
+}
+
+Result<int> measure(const Arguments& arguments, Random& random) {
+  ENSC_TRY_ASSIGN(const SimulatorState state, SimulatorState::open(arguments.state));
+  ENSC_TRY_ASSIGN(const LaunchRequest request, launch_request(arguments));
+  ENSC_TRY_ASSIGN(const StagedLaunch launch, measure_launch(state, request, random));
+  json::Array files = {file_json(launch, launch.manifest.executable)};
+  for (const MeasuredFile& file : launch.manifest.libraries) {
+    files.push_back(file_json(launch, file));
+  }
+  for (const MeasuredFile& file : launch.manifest.configuration) {
+    files.push_back(file_json(launch, file));
+  }
+  json::Array argv(launch.manifest.argv.begin(), launch.manifest.argv.end());
+  json::Object environment;
+  for (const auto& [name, value] : launch.manifest.environment) {
+    environment.emplace_back(name, value);
+  }
+  say("SIMULATED measurement of " + std::to_string(files.size()) + " files, " +
+      std::to_string(argv.size()) + " arguments, " + std::to_string(environment.size()) +
+      " environment variables");
+  print(json::write_pretty(json::Object{{"measurement", to_hex(launch.measurement)},
+                                        {"files", std::move(files)},
+                                        {"argv", std::move(argv)},
+                                        {"env", std::move(environment)}}) +
+        "\n");
+  return 0;
+}
+
+Result<int> run(const Arguments& arguments, const Clock& clock, Random& random) {
+  ENSC_TRY_ASSIGN(const SimulatorState state, SimulatorState::open(arguments.state));
+  RunOptions options;
+  ENSC_TRY_ASSIGN(options.launch, launch_request(arguments));
+  options.keep = arguments.keep;
+  options.transport = arguments.transport == "fuse"    ? TransportChoice::kFuse
+                      : arguments.transport == "pipes" ? TransportChoice::kPipes
+                                                       : TransportChoice::kAuto;
+  return run_launch(state, options, clock, random);
+}
+
+void add_state(CLI::App& command, Arguments& arguments) {
+  command.add_option("--state", arguments.state, "Directory of the simulated processor (0700)")
+      ->required();
+}
+
+void add_program(CLI::App& command, Arguments& arguments) {
+  command
+      .add_option("--env", arguments.environment,
+                  "NAME=VALUE for the program's environment; measured. May be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("program", arguments.program, "After --: the program and its arguments")
+      ->required();
+  command.positionals_at_end();
+}
+
+using Action = std::function<Result<int>()>;
+
+void add_commands(CLI::App& app, Arguments& arguments, Action& chosen, const Clock& clock,
+                  Random& random) {
+  CLI::App* command = app.add_subcommand(
+      "init", "Make the simulated root, intermediate, chip key and directory, once");
+  add_state(*command, arguments);
+  command->callback([&] { chosen = [&] { return init(arguments, clock, random); }; });
+
+  command = app.add_subcommand("anchor", "Print the root: what a policy names to believe it");
+  add_state(*command, arguments);
+  command->add_flag("--pem", arguments.pem, "Print the root certificate instead of JSON");
+  command->callback([&] { chosen = [&] { return anchor(arguments); }; });
+
+  command = app.add_subcommand("measure", "Print the measurement a launch would have, as JSON");
+  add_state(*command, arguments);
+  add_program(*command, arguments);
+  command->callback([&] { chosen = [&] { return measure(arguments, random); }; });
+
+  command = app.add_subcommand("run", "Measure a program, start it and play its processor");
+  add_state(*command, arguments);
+  add_program(*command, arguments);
+  command
+      ->add_option("--transport", arguments.transport,
+                   "How the device tree is served: auto tries fuse and falls back to pipes")
+      ->check(CLI::IsMember({"auto", "fuse", "pipes"}))
+      ->capture_default_str();
+  command->add_flag("--keep", arguments.keep, "Leave the private directory in place, to look at");
+  command->callback([&] { chosen = [&] { return run(arguments, clock, random); }; });
+}
+
+int main_of(int argc, char** argv) {
+  set_log_name("ensconce-sim");
+  const SystemClock clock;
+  SystemRandom random;
+  Arguments arguments;
+  Action chosen;
+  CLI::App app{kAbout};
+  app.name("ensconce-sim");
+  app.set_version_flag("--version", std::string("ensconce-sim ") + ENSC_VERSION);
+  app.require_subcommand(1);
+  add_commands(app, arguments, chosen, clock, random);
+  try {
+    app.parse(argc, argv);
+    const Result<int> done = chosen();
+    if (done) {
+      return *done;
+    }
+    say("ensconce-sim: " + done.error().to_string());
+    return exit_code_of(done.error().stage());
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const std::exception& e) {
+    say(std::string("ensconce-sim: ") + e.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+}  // namespace ensconce
+
+int main(int argc, char** argv) { return ensconce::main_of(argc, argv); }
