@@ -178,9 +178,7 @@ class HttpClient::Impl {
     const bool keep_alive = parser.keep_alive();
     const auto length = parser.content_length();
     if (!parser.is_done() && length.has_value() && !parser.chunked()) {
-      if (*length > options_.max_response_body) {
-        return Error(NetError::kHttpTooLarge, "the answer's body is over the limit");
-      }
+      // The parser has held the length against the limit.
       ENSC_TRY(read_exactly(response.body, static_cast<std::size_t>(*length)));
     } else {
       ENSC_TRY(advance(parser, [&] { return parser.is_done(); }));

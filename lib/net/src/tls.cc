@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kCipherSuites =
     "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
+// OpenSSL reads this through a char*.
 constexpr const char* kGroups = "X25519:P-256:P-384";
 constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;  // several records a system call
 constexpr std::string_view kExporterLabel = "EXPORTER-Channel-Binding";
@@ -75,7 +76,7 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   if (ctx == nullptr || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_ciphersuites(ctx, kCipherSuites) != 1 ||
-      SSL_CTX_set1_groups_list(ctx, kGroups) != 1) {
+      SSL_CTX_set1_groups_list(ctx, const_cast<char*>(kGroups)) != 1) {
     return handshake_error().with_context("TLS context");
   }
   // A session that can be resumed would outlive the evidence it was opened under.

@@ -231,6 +231,13 @@ INSTANTIATE_TEST_SUITE_P(
                    413},
         BadRequest{"BadChunk", kPost + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
         BadRequest{"OtherCoding", kPost + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
+        BadRequest{"TwoCodings",
+                   kPost + "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n",
+                   400},
+        BadRequest{
+            "ChunkedTwice",
+            kPost + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400},
         BadRequest{"LongHeader", kPost + "X: " + std::string(2000, 'a') + "\r\n\r\n", 431},
         BadRequest{"HeaderWithoutEnd", kPost + "X: " + std::string(400000, 'a'), 431},
         BadRequest{"ChunkHeaderWithoutEnd",
