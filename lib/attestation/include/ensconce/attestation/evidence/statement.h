@@ -33,12 +33,12 @@ struct SecurityConfiguration {
 
 // Statement is what a worker says of itself; hardware evidence carries its hash.
 struct Statement {
-  Sha384Digest tls_key_hash{};   // of the current TLS key; equals keys.tls[0]
-  ByteArray<32> challenge{};     // SHA-256(beacon), or a verifier's own nonce
+  Sha384Digest tls_key_hash{};  // of the current TLS key; equals keys.tls[0]
+  ByteArray<32> challenge{};    // SHA-256(beacon), or a verifier's own nonce
   ByteArray<16> boot_id{};
   std::uint64_t epoch = 0;
   WorkerKeys keys;
-  std::string software;          // "ensconce-worker 0.1.0"
+  std::string software;  // "ensconce-worker 0.1.0"
   SecurityConfiguration security;
   Sha256Digest deployment_digest{};
   friend bool operator==(const Statement&, const Statement&) = default;
