@@ -85,8 +85,13 @@ function(ensc_test)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)
   endif()
+  if("unit" IN_LIST A_LABELS)
+    set(cost 1000) # the small ones first, so that the first failure comes early
+  else()
+    set(cost 1)
+  endif()
   add_test(NAME ${A_NAME} COMMAND ${A_NAME}_test)
-  set_tests_properties(${A_NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT}
+  set_tests_properties(${A_NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT} COST ${cost}
     SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\] [1-9][0-9]* tests?, listed below:\n\\[  SKIPPED \\] Whole"
     ENVIRONMENT "ENSCONCE_SOURCE_DIR=${CMAKE_SOURCE_DIR};${A_ENVIRONMENT}")
 endfunction()

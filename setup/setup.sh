@@ -17,6 +17,7 @@ done
 usage() {
   cat <<'HELP'
 Usage: setup/setup.sh build       install what is missing (again at once if nothing is)
+       setup/setup.sh tools       the same, and the packages of setup/debian-packages-dev.txt
        setup/setup.sh check       say what is missing or changed, and touch nothing
        setup/setup.sh --help
 
@@ -93,6 +94,17 @@ build() {
   say "setup: ready"
 }
 
+# tools adds what only linting, formatting and fuzzing need.
+tools() {
+  local missing=()
+  build
+  skips_packages || mapfile -t missing < <(missing_packages "$here/debian-packages-dev.txt")
+  if ((${#missing[@]} > 0)); then
+    say "setup: tools for linting and fuzzing are missing: ${missing[*]}"
+    install_packages "${missing[@]}"
+  fi
+}
+
 check() {
   local missing=() found=0
   require_this_kind_of_machine
@@ -116,11 +128,11 @@ check() {
 }
 
 case ${1:-} in
-  build | check)
+  build | tools | check)
     (($# == 1)) || die 64 "$1 takes no further words; see --help"
     "$1"
     ;;
   -h | --help | help) usage ;;
   "") usage >&2; exit 64 ;;
-  *) die 64 "no such command: $1 (there are build and check; see --help)" ;;
+  *) die 64 "no such command: $1 (there are build, tools and check; see --help)" ;;
 esac

@@ -1,21 +1,21 @@
 # shellcheck shell=bash disable=SC2154 # sourced by setup.sh, which sets here, root, cache, work
 # Debian packages. Sourced; needs say.sh and $here.
 
-# wanted_packages prints the names in debian-packages.txt that apply to this machine.
-wanted_packages() {
+# wanted_packages prints the names in a list that apply to this machine.
+wanted_packages() { # wanted_packages [LIST]
   local name condition
   while read -r name condition _; do
     [[ -z $name || $name == \#* ]] && continue
     if [[ $condition == unless:* ]] && command -v "${condition#unless:}" >/dev/null; then continue; fi
     printf '%s\n' "$name"
-  done <"$here/debian-packages.txt"
+  done <"${1:-$here/debian-packages.txt}"
 }
 
 # missing_packages prints the wanted names that are not installed. One dpkg-query for all.
-missing_packages() {
+missing_packages() { # missing_packages [LIST]
   local wanted status name
   local -A installed=()
-  mapfile -t wanted < <(wanted_packages)
+  mapfile -t wanted < <(wanted_packages "$@")
   while read -r status name; do
     [[ $status == ii* ]] && installed[$name]=1
   done < <(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "${wanted[@]}" 2>/dev/null || true)

@@ -1,0 +1,69 @@
+# The front door. On a fresh machine `make demo` and `make test` are the only two commands needed:
+# each brings what is missing, builds, and goes. Everything lands in build/ and .cache/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TEST_JOBS ?= 2
+SECONDS ?= 60
+BENCH ?=
+CHANGED ?=
+CTEST := ctest --output-on-failure --no-tests=error -j $(TEST_JOBS)
+
+.PHONY: help demo test test-asan test-tsan bench fuzz format lint clean
+
+help:
+	@printf '%s\n' \
+	  'make demo              the whole story on this machine: seal, attest, ask, six attacks refused' \
+	  'make test              every test; what cannot run here is listed as skipped' \
+	  'make test-asan         the same under AddressSanitizer and UndefinedBehaviorSanitizer' \
+	  'make test-tsan         the same under ThreadSanitizer' \
+	  'make bench             every measurement; BENCH=name for one; results in build/bench/results' \
+	  'make fuzz SECONDS=60   every fuzz target for that long, with clang; TARGET=name for one' \
+	  'make format            clang-format on every source' \
+	  'make lint              clang-format and clang-tidy; CHANGED=1 for what differs from the last commit' \
+	  'make clean             delete build/; .cache (packages, engine, weights) stays'
+
+demo:
+	@setup/setup.sh build
+	@setup/build.sh dev
+	@demo/run
+
+test:
+	@setup/setup.sh build
+	@setup/build.sh dev
+	@$(CTEST) --test-dir build/dev </dev/null
+
+test-asan:
+	@setup/setup.sh build
+	@setup/build.sh asan-ubsan
+	@$(CTEST) --test-dir build/asan-ubsan </dev/null
+
+test-tsan:
+	@setup/setup.sh build
+	@setup/build.sh tsan
+	@$(CTEST) --test-dir build/tsan </dev/null
+
+bench:
+	@setup/setup.sh build
+	@setup/build.sh bench
+	@bench/run $(BENCH)
+
+fuzz:
+	@setup/setup.sh tools
+	@setup/build.sh fuzz
+	@fuzz/run --seconds $(SECONDS) $(TARGET)
+
+format:
+	@setup/setup.sh tools
+	@git ls-files -z '*.h' '*.cc' | xargs -0 clang-format -i
+
+lint:
+	@setup/setup.sh tools
+	@setup/build.sh dev
+	@setup/lint.sh $(if $(CHANGED),changed,all)
+
+clean:
+	@rm -rf build

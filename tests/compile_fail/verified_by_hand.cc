@@ -1,0 +1,15 @@
+// Only a verifier makes a Verified.
+#include "ensconce/attestation/verify/snp_verifier.h"
+
+namespace ensconce {
+
+Result<Verified<SnpClaims>> claims_of(const SnpVerifier& verifier, const SnpReport& report,
+                                      const SnpEndorsements& endorsements,
+                                      const ByteArray<64>& report_data, Instant now) {
+#ifdef ENSC_MISUSE
+  return Verified<SnpClaims>(SnpClaims{});  // MISUSE: private
+#endif
+  return verifier.verify(report, endorsements, report_data, now).claims;
+}
+
+}  // namespace ensconce
