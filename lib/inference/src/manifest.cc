@@ -24,7 +24,7 @@ class Table {
   Result<std::string> text(const char* key) {
     asked_.insert(key);
     const auto value = table_[key].value_exact<std::string>();
-    if (!value || value->empty()) {
+    if (!value) {
       return bad(prefix_ + key + " must be a text");
     }
     return *value;

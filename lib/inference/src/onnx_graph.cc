@@ -259,9 +259,29 @@ class Walker {
 }  // namespace
 
 Result<std::vector<ExternalData>> external_data_of(ByteView graph) {
+  // The same bytes can be protobuf and ONNX Runtime's flatbuffers, which we do not read.
+  constexpr std::string_view kOrtFormat = "ORTM";
+  if (graph.size() >= 8 && as_text(graph.subspan(4, 4)) == kOrtFormat) {
+    return bad("the graph is in ONNX Runtime's own format");
+  }
   Walker walker;
   ENSC_TRY(walker.walk(Message::kModel, graph, 0));
   return std::move(walker).take();
+}
+
+Result<void> check_external_data(ByteView graph, const ExternalFiles& files) {
+  ENSC_TRY_ASSIGN(const std::vector<ExternalData> external, external_data_of(graph));
+  for (const ExternalData& data : external) {
+    const auto file = files.find(data.file);
+    if (file == files.end()) {
+      return Error(InferenceError::kForeignExternalData,
+                   "the graph names external data outside its own files");
+    }
+    if (data.offset > file->second.size() || data.len > file->second.size() - data.offset) {
+      return bad("external data ends after its file");
+    }
+  }
+  return ok();
 }
 
 }  // namespace ensconce

@@ -84,9 +84,6 @@ class SentenceLabelsModel final : public Model {
                                     std::span<const std::string> requested) const override {
     ENSC_TRY(check_inputs(inputs_, inputs));
     ENSC_TRY(check_wanted(outputs_, requested));
-    if (inputs[0].num_elements() > kMaxSentences) {
-      return Error(InferenceError::kTooLarge, "a request may have 64 sentences");
-    }
     std::vector<ByteView> sentences;
     for (std::size_t i = 0; i < inputs[0].num_elements(); ++i) {
       sentences.push_back(inputs[0].element(i));

@@ -85,7 +85,7 @@ Result<std::size_t> checked_element_count(std::span<const std::int64_t> shape, s
       continue;
     }
     const auto factor = static_cast<std::uint64_t>(dim);
-    if (factor > limit || count > limit / factor) {
+    if (count > limit / factor) {
       return Error(InferenceError::kTooLarge,
                    "the shape has more than " + std::to_string(limit) + " elements");
     }

@@ -146,19 +146,6 @@ TEST_F(OnnxRuntime, TakesExternalDataFromMemory) {
   EXPECT_EQ((*outputs)[0].values<float>()[0], 2.0F);
 }
 
-TEST_F(OnnxRuntime, RefusesExternalDataBeyondItsFile) {
-  const Bytes file(8);
-  for (const auto& [offset, len] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"0", "9"}, {"8", "4"}, {"5", "4"}, {"9", "0"}, {"18446744073709551612", "8"}}) {
-    const auto engine =
-        load(model(add_one(external_tensor(
-                 "one", kFloat, {1}, {{"location", "w"}, {"offset", offset}, {"length", len}}))),
-             {{"w", file}});
-    ASSERT_FALSE(engine) << offset << ", " << len;
-    EXPECT_TRUE(engine.error().is(InferenceError::kBadModel));
-  }
-}
-
 TEST_F(OnnxRuntime, RefusesWhatIsNotAGraph) {
   const std::string ort_format("\x20\0\0\0ORTM\0\0\0\0\0\0\0\0", 16);
   for (const std::string& content : {std::string(), std::string("not a graph"), ort_format,
@@ -205,17 +192,15 @@ TEST_F(OnnxRuntime, KeepsTheEnginesWordsToItself) {
 }
 
 TEST_F(OnnxRuntime, CopiesAnInputThatIsAnOutput) {
-  const auto engine = load(model(Graph()
-                                     .add_node(node("Identity", {"x"}, {"y"}))
-                                     .add_input(value_info("x", kFloat, {-1, 4}))
-                                     .add_output(value_info("y", kFloat, {-1, 4}))));
-  ASSERT_TRUE(engine);
-  auto outputs = [&] {
-    const std::vector<Tensor> inputs = x_of(kFour);
-    return (*engine)->run(inputs, {});
-  }();
+  Graph graph = add_one(tensor("one", kFloat, {1}, kOne));
+  graph.add_output(value_info("x", kFloat, {-1, 4}));
+  const auto engine = load(model(graph));
+  ASSERT_TRUE(engine) << engine.error().to_string();
+  const std::vector<Tensor> inputs = x_of(kFour);
+  const auto outputs = (*engine)->run(inputs, {});
   ASSERT_TRUE(outputs);
-  EXPECT_EQ((*outputs)[0].values<float>()[2], 3.0F);
+  EXPECT_EQ((*outputs)[1].values<float>()[2], 3.0F);
+  EXPECT_NE((*outputs)[1].data().data(), inputs[0].data().data());
 }
 
 TEST_F(OnnxRuntime, GivesTensorsThatOutliveEngineAndFactory) {

@@ -110,7 +110,8 @@ TEST(OnnxGraph, RejectsEntriesThatReadTwoWays) {
        {bytes(1, "location"), bytes(1, "location") + bytes(2, "w") + bytes(2, "v"),
         bytes(1, "location") + bytes(1, "length") + bytes(2, "w"),
         entry("location", "w") + bytes(3, "")}) {
-    const auto found = external_data_of(as_bytes(model_with_initializer(bytes(13, content))));
+    const auto found = external_data_of(
+        as_bytes(model_with_initializer(bytes(13, content) + bytes(13, entry("length", "4")))));
     ASSERT_FALSE(found);
     EXPECT_TRUE(found.error().is(InferenceError::kBadModel));
   }
@@ -123,7 +124,7 @@ TEST(OnnxGraph, RejectsBytesThatAreNotProtobuf) {
            bytes(7, "").substr(0, 1),
            varint(7U << 3U | 2U) + varint(100) + "short",
            varint(7U << 3U | 3U),  // a group begins
-           varint(2),              // field 0
+           varint(2) + varint(0),  // field 0
            varint(std::uint64_t{1} << 33U | 7U << 3U) + varint(1),
            std::string(11, '\xff'),
            varint(9U << 3U | 1U) + "1234567",  // 8 bytes, one missing
@@ -133,6 +134,15 @@ TEST(OnnxGraph, RejectsBytesThatAreNotProtobuf) {
     ASSERT_FALSE(found) << to_hex(as_bytes(content));
     EXPECT_TRUE(found.error().is(InferenceError::kBadModel));
   }
+}
+
+TEST(OnnxGraph, RejectsBytesThatAreAlsoOnnxRuntimesOwnFormat) {
+  // Valid protobuf: a producer's name whose bytes 2 to 5 are the mark.
+  const std::string polyglot = bytes(2, "..ORTM") + model(Graph());
+  const auto found = external_data_of(as_bytes(polyglot));
+  ASSERT_FALSE(found);
+  EXPECT_TRUE(found.error().is(InferenceError::kBadModel));
+  EXPECT_TRUE(external_data_of(as_bytes(bytes(2, "..ORT.") + model(Graph()))));
 }
 
 TEST(OnnxGraph, RejectsGraphsNestedTooDeeply) {
@@ -160,6 +170,33 @@ TEST(OnnxGraph, RejectsTooManyEntries) {
   const auto found = external_data_of(as_bytes(model(graph)));
   ASSERT_FALSE(found);
   EXPECT_TRUE(found.error().is(InferenceError::kBadModel));
+}
+
+TEST(CheckExternalData, AcceptsRangesOfTheFilesAtHand) {
+  const Bytes file(24);
+  EXPECT_TRUE(
+      check_external_data(as_bytes(model_with_initializer(external("w.bin"))), {{"w.bin", file}}));
+}
+
+TEST(CheckExternalData, RejectsOtherFiles) {
+  const Bytes file(24);
+  const auto checked =
+      check_external_data(as_bytes(model_with_initializer(external("w.bin"))), {{"v.bin", file}});
+  ASSERT_FALSE(checked);
+  EXPECT_TRUE(checked.error().is(InferenceError::kForeignExternalData));
+}
+
+TEST(CheckExternalData, RejectsRangesBeyondTheFile) {
+  const Bytes file(8);
+  for (const auto& [offset, len] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"0", "9"}, {"8", "1"}, {"5", "4"}, {"9", "0"}, {"18446744073709551612", "8"}}) {
+    const auto checked = check_external_data(
+        as_bytes(model_with_initializer(external_tensor(
+            "w", kFloat, {1}, {{"location", "w"}, {"offset", offset}, {"length", len}}))),
+        {{"w", file}});
+    ASSERT_FALSE(checked) << offset << ", " << len;
+    EXPECT_TRUE(checked.error().is(InferenceError::kBadModel));
+  }
 }
 
 TEST(OnnxGraph, NamesNoFileInItsErrors) {

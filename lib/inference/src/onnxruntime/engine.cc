@@ -164,21 +164,6 @@ Ort::SessionOptions session_options(const EngineOptions& options) {
   return out;
 }
 
-Result<std::vector<ExternalData>> own_external_data(ByteView graph, const ExternalFiles& files) {
-  ENSC_TRY_ASSIGN(std::vector<ExternalData> external, external_data_of(graph));
-  for (const ExternalData& data : external) {
-    const auto file = files.find(data.file);
-    if (file == files.end()) {
-      return Error(InferenceError::kForeignExternalData,
-                   "the graph names external data outside its own files");
-    }
-    if (data.offset > file->second.size() || data.len > file->second.size() - data.offset) {
-      return Error(InferenceError::kBadModel, "external data ends after its file");
-    }
-  }
-  return external;
-}
-
 void add_external_files(Ort::SessionOptions& options, const ExternalFiles& files) {
   std::vector<std::string> names;
   std::vector<char*> buffers;
@@ -311,7 +296,7 @@ class OrtEngineFactory final : public EngineFactory {
 
   Result<std::unique_ptr<Engine>> load(ByteView graph, const ExternalFiles& files,
                                        const EngineOptions& options) override {
-    ENSC_TRY(own_external_data(graph, files));
+    ENSC_TRY(check_external_data(graph, files));
     return guarded(InferenceError::kBadModel, "the engine does not take the graph",
                    [&] { return load_checked(graph, files, options); });
   }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ensconce/base/bytes.h"
-#include "ensconce/inference/error.h"
+#include "ensconce/inference/engine.h"
 
 namespace ensconce {
 
@@ -24,10 +24,14 @@ inline constexpr int kMaxGraphDepth = 64;  // of messages; the engine itself sto
 // external_data_of lists the files that a graph (an ONNX ModelProto) would have the engine read, in
 // every tensor that it holds: initializers, sparse ones, attributes of nodes, subgraphs, functions
 // and training graphs. It reads protobuf more strictly than the engine, so that what the engine
-// would follow is never overlooked: groups, unknown or repeated keys of an entry and lengths left
-// out are InferenceError::kBadModel. A file name that is not plain and relative is
-// kForeignExternalData: engines of this family read "../", absolute paths and even addresses in
-// their own memory ("*/_ORT_MEM_ADDR_/*") from it.
+// would follow is never overlooked: groups, unknown or repeated keys of an entry, lengths left
+// out and the mark of ONNX Runtime's other format are InferenceError::kBadModel. A file name that
+// is not plain and relative is kForeignExternalData: engines of this family read "../", absolute
+// paths and even addresses in their own memory ("*/_ORT_MEM_ADDR_/*") from it.
 Result<std::vector<ExternalData>> external_data_of(ByteView graph);
+
+// check_external_data holds what external_data_of finds against the files at hand: another file is
+// InferenceError::kForeignExternalData, a range beyond its file kBadModel.
+Result<void> check_external_data(ByteView graph, const ExternalFiles& files);
 
 }  // namespace ensconce
