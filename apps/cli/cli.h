@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+
+#include "ensconce/base/clock.h"
+#include "ensconce/base/random.h"
+#include "ensconce/base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace ensconce::cli {
+
+// Context is what the machine offers a command, handed down from main.
+struct Context {
+  const Clock& clock;
+  Random& random;
+};
+
+// Command runs after the arguments are parsed and returns the exit code, or the error main prints
+// (people's words on stderr) and turns into one.
+using Command = std::function<Result<int>()>;
+
+// Registrar adds nouns and verbs to the application. A verb's callback stores its Command in
+// `chosen`; main runs it once parsing is done.
+struct Registrar {
+  CLI::App& app;
+  const Context& context;
+  Command& chosen;
+};
+
+void register_model_commands(Registrar registrar);     // ensconce model seal|inspect|verify
+void register_evidence_commands(Registrar registrar);  // ensconce evidence show|verify
+void register_key_commands(Registrar registrar);       // ensconce key generate|show
+void register_broker_commands(Registrar registrar);    // ensconce broker …
+void register_infer_commands(Registrar registrar);     // ensconce infer
+
+}  // namespace ensconce::cli

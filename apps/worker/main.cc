@@ -1,0 +1,179 @@
+// ensconce-worker: the process inside the TEE. Small on purpose: this is what gets measured.
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "ensconce/base/file.h"
+#include "ensconce/base/log.h"
+#include "ensconce/codec/json.h"
+#include "ensconce/inference/onnxruntime.h"
+#include "ensconce/net/client.h"
+#include "ensconce/server/attested_worker.h"
+#include "ensconce/tee/configfs_tsm.h"
+
+namespace ensconce {
+namespace {
+
+constexpr const char* kUsage =
+    "ensconce-worker: serve sealed models from inside a trusted execution environment.\n"
+    "\n"
+    "usage: ensconce-worker --config worker.toml\n"
+    "\n"
+    "It boots without keys, asks the secure processor for evidence (configfs-tsm under tsm_root),\n"
+    "gets the content keys from the broker, and serves the Open Inference Protocol over attested\n"
+    "TLS 1.3. When ready it prints one line of JSON to stdout: {\"ready\":true,\"port\":…}.\n"
+    "Every key of worker.toml is in docs/config.md. There is no plaintext mode.\n"
+    "\n"
+    "  --config FILE   the configuration\n"
+    "  --check         read the configuration, say what is wrong with it, and stop\n"
+    "  --version       print the version\n";
+
+// Joins keybroker to net: one pinned connection, opened anew after it failed.
+class HttpBroker final : public BrokerConnection {
+ public:
+  HttpBroker(Url url, const ByteArray<32>& pin) : url_(std::move(url)) {
+    options_.pinned_spki_sha256 = pin;
+  }
+
+  Result<WireResponse> exchange(const WireRequest& request) override {
+    const bool reused = client_ != nullptr && client_->open();
+    Result<WireResponse> answer = try_exchange(request);
+    if (!answer && reused) {  // the broker may have closed an idle connection
+      client_.reset();
+      answer = try_exchange(request);
+    }
+    if (!answer) {
+      client_.reset();
+    }
+    return answer;
+  }
+
+ private:
+  Result<WireResponse> try_exchange(const WireRequest& request) {
+    if (client_ == nullptr || !client_->open()) {
+      ENSC_TRY_ASSIGN(client_, HttpClient::connect(url_, options_));
+    }
+    HttpRequest out{request.method, request.target, {}, request.body};
+    for (const auto& [name, value] : request.headers) {
+      out.headers.set(name, value);
+    }
+    ENSC_TRY_ASSIGN(HttpResponse response, client_->request(out));
+    WireResponse in;
+    in.status = response.status;
+    for (const HttpHeader& header : response.headers.all()) {
+      std::string name = header.name;
+      for (char& c : name) {
+        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      }
+      in.headers[name] = header.value;
+    }
+    in.body = std::move(response.body);
+    return in;
+  }
+
+  Url url_;
+  ClientOptions options_;
+  std::unique_ptr<HttpClient> client_;
+};
+
+Result<WorkerConfig> read_config(const char* path) {
+  ENSC_TRY_ASSIGN(const std::string text, read_text_file(path));
+  return parse_worker_config(text, path);
+}
+
+Result<void> serve(const WorkerConfig& config) {
+  const SystemClock clock;
+  SystemRandom random;
+  ConfigfsTsmProvider provider(config.tsm_root, clock, random);
+  HttpBroker broker(config.broker_url, config.broker_tls_pin);
+  ENSC_TRY_ASSIGN(const std::unique_ptr<EngineFactory> engines, make_onnxruntime());
+  // Signals are waited for below; threads started from here on inherit the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  const WorkerDependencies dependencies{clock, random, provider, broker, *engines};
+  ENSC_TRY_ASSIGN(const std::unique_ptr<AttestedWorker> worker,
+                  AttestedWorker::boot(config, dependencies));
+  ServerOptions options;
+  options.address = config.address;
+  options.port = config.port;
+  options.handler_threads = config.handler_threads;
+  options.tls = worker->tls_identity();
+  ENSC_TRY_ASSIGN(const std::unique_ptr<HttpServer> server,
+                  HttpServer::start(std::move(options),
+                                    [&](const HttpRequest& request, const ConnectionInfo& info) {
+                                      return worker->handle(request, info);
+                                    }));
+  const std::jthread maintenance(
+      [&](const std::stop_token& stop) { worker->run_maintenance(stop); });
+  std::cout << json::write(json::Object{{"ready", true},
+                                        {"address", config.address},
+                                        {"port", static_cast<int>(server->port())}})
+            << std::endl;
+  log_info("ready on " + config.address + ":" + std::to_string(server->port()));
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log_info("stopping");
+  server->stop();
+  return ok();
+}
+
+int run(int argc, char** argv) {
+  set_log_name("ensconce-worker");
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  const char* path = nullptr;
+  bool check_only = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+      path = argv[++i];
+    } else if (std::strcmp(argv[i], "--check") == 0) {
+      check_only = true;
+    } else if (std::strcmp(argv[i], "--version") == 0) {
+      std::cout << "ensconce-worker " << ENSC_VERSION << "\n";
+      return 0;
+    } else if (std::strcmp(argv[i], "--help") == 0 || std::strcmp(argv[i], "-h") == 0) {
+      std::cout << kUsage;
+      return 0;
+    } else {
+      std::cerr << "ensconce-worker: unknown argument " << argv[i] << "\n\n" << kUsage;
+      return exit_code_of(Stage::kUsage);
+    }
+  }
+  if (path == nullptr) {
+    std::cerr << kUsage;
+    return exit_code_of(Stage::kUsage);
+  }
+  const Result<WorkerConfig> config = read_config(path);
+  const Result<void> done =
+      config ? (check_only ? ok() : serve(*config)) : Result<void>(config.error());
+  if (!done) {
+    log_failure("cannot serve", done.error());
+    return exit_code_of(done.error().stage());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace ensconce
+
+int main(int argc, char** argv) {
+  try {
+    return ensconce::run(argc, argv);
+  } catch (const std::exception&) {
+    // What an exception says may quote what it stumbled over.
+    ensconce::log_error("stopped by an unexpected exception");
+    return 1;
+  }
+}

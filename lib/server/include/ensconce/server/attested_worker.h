@@ -1,0 +1,119 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "ensconce/attestation/evidence/statement.h"
+#include "ensconce/base/random.h"
+#include "ensconce/channel/evidence_document.h"
+#include "ensconce/inference/engine.h"
+#include "ensconce/keybroker/client.h"
+#include "ensconce/net/server.h"
+#include "ensconce/server/model_registry.h"
+#include "ensconce/server/v2_service.h"
+#include "ensconce/server/worker_config.h"
+#include "ensconce/tee/provider.h"
+
+namespace ensconce {
+
+// WorkerDependencies are handed down from main and must outlive the worker.
+struct WorkerDependencies {
+  const Clock& clock;
+  Random& random;
+  EvidenceProvider& provider;
+  BrokerConnection& broker;
+  EngineFactory& engines;
+};
+
+// AttestedWorker is the process in the TEE: it boots without keys, makes its own, attests, gets the
+// content keys, opens the bundles and answers requests over the attested channel.
+// docs/life-of-a-request.md walks through it.
+class AttestedWorker {
+ public:
+  // boot makes keys, fetches a beacon, gets evidence, then a key and a lease for each bundle, opens
+  // it and loads the model. Returns when every model is ready, or the first error.
+  static Result<std::unique_ptr<AttestedWorker>> boot(WorkerConfig config,
+                                                      const WorkerDependencies& dependencies);
+  ~AttestedWorker();
+  AttestedWorker(const AttestedWorker&) = delete;
+  AttestedWorker& operator=(const AttestedWorker&) = delete;
+
+  // tls_identity is the certificate and key of the attested channel, for the server.
+  [[nodiscard]] TlsIdentity tls_identity() const;
+  // handle answers one request: evidence, served list, or the Open Inference Protocol.
+  [[nodiscard]] HttpResponse handle(const HttpRequest& request, const ConnectionInfo& connection);
+
+  // maintain does what is due (a new epoch, leases) and returns how long until the next is. A
+  // broker that is away is not an error: the last beacon ages, and the lease ends service.
+  Millis maintain();
+  // run_maintenance calls it until stopped, without sleeping past a stop.
+  void run_maintenance(const std::stop_token& stop);
+
+  [[nodiscard]] const ModelRegistry& registry() const { return registry_; }
+
+ private:
+  // Evidence that vouches for one statement.
+  struct Attested {
+    Bytes statement;
+    Sha256Digest digest{};
+    std::optional<Bytes> beacon;
+    HardwareEvidence hardware;
+  };
+
+  AttestedWorker(WorkerConfig config, const WorkerDependencies& dependencies);
+  [[nodiscard]] Statement describe(const ByteArray<32>& challenge) const;
+  Result<std::shared_ptr<const Attested>> attest(const ByteArray<32>& challenge,
+                                                 std::optional<Bytes> beacon);
+  Result<void> start_epoch();
+  Result<void> load(const WorkerModelConfig& model);
+  Result<Grant> ask_broker(const std::string& key_id, const Sha256Digest& manifest_digest,
+                           std::uint64_t version, bool lease_only);
+  void renew_leases();
+  [[nodiscard]] Result<Millis> lease_end_of(const Bytes& lease, Millis asked_at) const;
+
+  Result<HttpResponse> answer_evidence(const HttpRequest& request,
+                                       const ConnectionInfo& connection);
+  Result<HttpResponse> answer_served_list(const HttpRequest& request);
+  Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce);
+  void remember(const std::shared_ptr<const Attested>& attested);
+
+  struct LeaseDuty {
+    std::string name;
+    std::string key_id;
+    Sha256Digest manifest_digest{};
+    std::uint64_t version = 0;
+    Millis renew_at{};  // by the boot clock
+  };
+
+  const WorkerConfig config_;
+  const WorkerDependencies deps_;
+  const ByteArray<16> boot_id_;
+  EcPrivateKey tls_key_;
+  EcPrivateKey release_key_;
+  Ed25519PrivateKey session_key_;
+  Ed25519PrivateKey receipt_key_;
+  Bytes certificate_;
+  Sha384Digest tls_key_hash_{};
+
+  ModelRegistry registry_;
+  V2Service v2_;
+
+  std::mutex device_mutex_;  // one report at a time
+  std::mutex broker_mutex_;  // one exchange at a time
+  mutable std::shared_mutex attested_mutex_;
+  std::shared_ptr<const Attested> current_;
+  std::deque<std::shared_ptr<const Attested>> recent_;  // statements a served list may be asked for
+  std::atomic<std::uint64_t> epoch_ = 0;
+  Millis next_epoch_{};
+  std::optional<Millis> last_hardware_;
+  std::vector<LeaseDuty> duties_;
+};
+
+}  // namespace ensconce

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "ensconce/base/error.h"
+
+namespace ensconce {
+
+// ServerError says why a request was not served, or a worker did not become ready.
+enum class ServerError : std::uint8_t {
+  kNotFound,
+  kMethod,
+  kUnknownModel,
+  kUnknownVersion,
+  kBundleRequired,   // no Ensconce-Bundle header
+  kBundleChanged,    // the model is another bundle by now
+  kLeaseEnded,
+  kNotReady,
+  kBadNonce,
+  kUnknownStatement,
+  kThrottled,        // too many hardware reports
+  kUnauthorised,     // no client token, or a wrong one
+  kConfig,
+};
+CodeInfo error_info(ServerError code);
+// http_status_of a server error is its own where HTTP has a better word than the kind's.
+int http_status_of(ServerError code);
+
+}  // namespace ensconce

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "ensconce/base/clock.h"
+#include "ensconce/crypto/keys.h"
+#include "ensconce/net/http.h"
+
+namespace ensconce {
+
+struct WorkerModelConfig {
+  std::filesystem::path bundle;
+  std::uint64_t minimum_version = 0;
+};
+
+// WorkerConfig is worker.toml ("ensconce-worker/1"); every key is in docs/config.md.
+struct WorkerConfig {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::filesystem::path tsm_root;
+  Url broker_url;
+  Ed25519PublicKey broker_key;
+  ByteArray<32> broker_tls_pin{};
+  std::vector<Ed25519PublicKey> owner_keys;
+  Millis epoch = std::chrono::minutes(10);
+  int intra_op_threads = 1;
+  unsigned handler_threads = 2;
+  std::vector<WorkerModelConfig> models;
+  Sha256Digest deployment_digest{};  // of what nobody pins: address, paths, threads
+};
+
+// parse_worker_config refuses unknown and missing keys with ServerError::kConfig, naming them.
+Result<WorkerConfig> parse_worker_config(std::string_view text, std::string_view source_name);
+
+}  // namespace ensconce

@@ -1,0 +1,336 @@
+#include "ensconce/server/attested_worker.h"
+
+#include <algorithm>
+
+#include "ensconce/attestation/evidence/beacon.h"
+#include "ensconce/base/log.h"
+#include "ensconce/channel/lease.h"
+#include "ensconce/channel/served_list.h"
+#include "ensconce/crypto/x509.h"
+#include "ensconce/sealed_model/open.h"
+#include "ensconce/server/error.h"
+
+namespace ensconce {
+
+namespace {
+
+constexpr Millis kRetry = std::chrono::seconds(5);
+constexpr Millis kHardwarePause = std::chrono::seconds(2);
+constexpr std::size_t kMaxRecent = 16;
+constexpr Millis kCertificateLife = std::chrono::hours(24);
+
+Bytes make_certificate(const EcPrivateKey& key, const Clock& clock) {
+  CertificateBuilder builder;
+  // Nobody looks at these dates: the key is what the evidence vouches for.
+  builder.subject_cn("ensconce-worker")
+      .serial(1)
+      .validity(clock.now() - std::chrono::hours(1), clock.now() + kCertificateLife)
+      .key(key.public_key());
+  return builder.self_sign(key).der();
+}
+
+class BundleFiles final : public ModelFiles {
+ public:
+  explicit BundleFiles(const OpeningBundle& bundle) : bundle_(bundle) {}
+  [[nodiscard]] Result<ByteView> find(std::string_view name) const override {
+    return bundle_.find(name);
+  }
+
+ private:
+  const OpeningBundle& bundle_;
+};
+
+// Asks the broker for the key of the bundle at hand and keeps the lease that came with it.
+class BrokerKeySource final : public KeySource {
+ public:
+  using Ask = std::function<Result<Grant>(const BundleHeader&, const Sha256Digest&)>;
+  explicit BrokerKeySource(Ask ask) : ask_(std::move(ask)) {}
+  Result<ContentKey> key_for(const BundleHeader& header,
+                             const Sha256Digest& manifest_digest) override {
+    ENSC_TRY_ASSIGN(const Grant grant, ask_(header, manifest_digest));
+    lease_ = grant.lease;
+    return ContentKey::from(grant.key.expose());
+  }
+  [[nodiscard]] const Bytes& lease() const { return lease_; }
+
+ private:
+  Ask ask_;
+  Bytes lease_;
+};
+
+Result<ByteArray<32>> nonce_from(const Query& query, std::string_view name) {
+  const auto found = query.find(name);
+  if (found == query.end() || found->second.size() != 64) {
+    return Error(ServerError::kBadNonce, std::string(name) + ": expected 64 hex digits");
+  }
+  const Result<Bytes> bytes = from_hex(found->second);
+  if (!bytes) {
+    return Error(ServerError::kBadNonce, std::string(name) + ": expected 64 hex digits");
+  }
+  return to_array<32>(*bytes);
+}
+
+}  // namespace
+
+AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& dependencies)
+    : config_(std::move(config)),
+      deps_(dependencies),
+      boot_id_(deps_.random.array<16>()),
+      tls_key_(EcPrivateKey::generate(Curve::kP256)),
+      release_key_(EcPrivateKey::generate(Curve::kP256)),
+      session_key_(Ed25519PrivateKey::generate(deps_.random)),
+      receipt_key_(Ed25519PrivateKey::generate(deps_.random)),
+      certificate_(make_certificate(tls_key_, deps_.clock)),
+      tls_key_hash_(sha384(tls_key_.public_key().spki_der())),
+      v2_(registry_, deps_.clock, BundleRule::kRequired) {}
+
+AttestedWorker::~AttestedWorker() = default;
+
+Result<std::unique_ptr<AttestedWorker>> AttestedWorker::boot(
+    WorkerConfig config, const WorkerDependencies& dependencies) {
+  std::unique_ptr<AttestedWorker> worker(new AttestedWorker(std::move(config), dependencies));
+  ENSC_TRY(worker->start_epoch());
+  for (const WorkerModelConfig& model : worker->config_.models) {
+    ENSC_TRY(worker->load(model));
+  }
+  return worker;
+}
+
+TlsIdentity AttestedWorker::tls_identity() const { return {certificate_, tls_key_.pkcs8_der()}; }
+
+Statement AttestedWorker::describe(const ByteArray<32>& challenge) const {
+  Statement out;
+  out.tls_key_hash = tls_key_hash_;
+  out.challenge = challenge;
+  out.boot_id = boot_id_;
+  out.epoch = epoch_;
+  out.keys.tls = {tls_key_hash_};
+  out.keys.session = session_key_.public_key();
+  out.keys.release = release_key_.public_key().point();
+  out.keys.receipt = receipt_key_.public_key();
+  out.software = std::string("ensconce-worker ") + ENSC_VERSION;
+  out.security.padding = "none";
+  out.security.tenancy = "shared";
+  out.security.sandbox = "none";
+  out.security.owner_keys = config_.owner_keys;
+  out.security.broker_key = config_.broker_key;
+  out.deployment_digest = config_.deployment_digest;
+  return out;
+}
+
+Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
+    const ByteArray<32>& challenge, std::optional<Bytes> beacon) {
+  auto out = std::make_shared<Attested>();
+  out->statement = encode_statement(describe(challenge));
+  out->digest = sha256(out->statement);
+  out->beacon = std::move(beacon);
+  const std::lock_guard lock(device_mutex_);
+  ENSC_TRY_ASSIGN(out->hardware, deps_.provider.attest(report_data_for(out->statement)));
+  return std::shared_ptr<const Attested>(std::move(out));
+}
+
+Result<void> AttestedWorker::start_epoch() {
+  Bytes beacon;
+  {
+    const std::lock_guard lock(broker_mutex_);
+    ENSC_TRY_ASSIGN(beacon, fetch_beacon(deps_.broker, config_.broker_key, boot_id_));
+  }
+  const ByteArray<32> challenge = beacon_challenge(beacon);
+  ++epoch_;
+  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(challenge, std::move(beacon)));
+  remember(attested);
+  const std::unique_lock lock(attested_mutex_);
+  current_ = std::move(attested);
+  next_epoch_ = deps_.clock.since_boot() + config_.epoch;
+  return ok();
+}
+
+void AttestedWorker::remember(const std::shared_ptr<const Attested>& attested) {
+  const std::unique_lock lock(attested_mutex_);
+  recent_.push_back(attested);
+  if (recent_.size() > kMaxRecent) {
+    recent_.pop_front();
+  }
+}
+
+Result<Grant> AttestedWorker::ask_broker(const std::string& key_id,
+                                         const Sha256Digest& manifest_digest,
+                                         std::uint64_t version, bool lease_only) {
+  Bytes statement;
+  {
+    const std::shared_lock lock(attested_mutex_);
+    statement = current_->statement;
+  }
+  const ReleaseRequest request{key_id,       manifest_digest,     version, std::move(statement),
+                               release_key_, config_.broker_key};
+  const AttestFunction attest_now =
+      [this](const ByteArray<64>& report_data) -> Result<ReleaseEvidence> {
+    const std::lock_guard lock(device_mutex_);
+    ENSC_TRY_ASSIGN(HardwareEvidence evidence, deps_.provider.attest(report_data));
+    return ReleaseEvidence{std::move(evidence.evidence), std::move(evidence.endorsements)};
+  };
+  const std::lock_guard lock(broker_mutex_);
+  return lease_only ? renew_lease(deps_.broker, request, attest_now)
+                    : obtain_key(deps_.broker, request, attest_now);
+}
+
+Result<Millis> AttestedWorker::lease_end_of(const Bytes& lease, Millis asked_at) const {
+  ENSC_TRY_ASSIGN(const Lease parsed, verify_lease(config_.broker_key, lease));
+  // The host sets the wall clock, so the worker counts the lease's length by its boot clock, from
+  // before it asked.
+  return asked_at + (parsed.not_after - parsed.not_before);
+}
+
+Result<void> AttestedWorker::load(const WorkerModelConfig& model) {
+  BrokerKeySource keys([this](const BundleHeader& header, const Sha256Digest& digest) {
+    return ask_broker(to_hex(header.key_id), digest, header.version, false);
+  });
+  OpenOptions options;
+  options.accepted_owners = config_.owner_keys;
+  options.minimum_version = model.minimum_version;
+  const Millis asked_at = deps_.clock.since_boot();
+  ENSC_TRY_ASSIGN(OpeningBundle opening, start_opening_bundle(model.bundle, keys, options));
+  EngineOptions engine_options;
+  engine_options.intra_op_threads = config_.intra_op_threads;
+  ENSC_TRY_ASSIGN(std::unique_ptr<Model> loaded,
+                  load_model(BundleFiles(opening), deps_.engines, engine_options));
+  // Ready only when the engine is built and every file digest holds.
+  ENSC_TRY_ASSIGN(const OpenedBundle bundle, std::move(opening).finish());
+  const BundleHeader& header = bundle.header();
+  ENSC_TRY_ASSIGN(const Millis lease_ends, lease_end_of(keys.lease(), asked_at));
+  if (registry_.find(header.name)) {
+    return Error(ServerError::kConfig, "two bundles carry the model name " + header.name);
+  }
+  registry_.put({header.name, header.version, bundle.manifest_digest(), header.owner_key,
+                 keys.lease(), lease_ends, std::shared_ptr<const Model>(std::move(loaded))});
+  duties_.push_back({header.name, to_hex(header.key_id), bundle.manifest_digest(), header.version,
+                     asked_at + (lease_ends - asked_at) / 3});
+  log_info("serving " + header.name + " version " + std::to_string(header.version) + " bundle " +
+           to_hex(bundle.manifest_digest()));
+  return ok();
+}
+
+void AttestedWorker::renew_leases() {
+  const Millis now = deps_.clock.since_boot();
+  for (LeaseDuty& duty : duties_) {
+    if (now < duty.renew_at) {
+      continue;
+    }
+    const Result<Grant> grant = ask_broker(duty.key_id, duty.manifest_digest, duty.version, true);
+    const Result<Millis> ends = grant ? lease_end_of(grant->lease, now) : Result<Millis>(grant.error());
+    if (!ends) {
+      log_failure("the lease of " + duty.name + " was not renewed", ends.error());
+      duty.renew_at = now + kRetry;
+      continue;
+    }
+    registry_.renew_lease(duty.name, duty.manifest_digest, grant->lease, *ends);
+    duty.renew_at = now + (*ends - now) / 3;
+  }
+}
+
+Millis AttestedWorker::maintain() {
+  renew_leases();
+  if (deps_.clock.since_boot() >= next_epoch_) {
+    if (const Result<void> started = start_epoch(); !started) {
+      log_failure("no new epoch; the last beacon ages", started.error());
+      next_epoch_ = deps_.clock.since_boot() + kRetry;
+    }
+  }
+  Millis next = next_epoch_;
+  for (const LeaseDuty& duty : duties_) {
+    next = std::min(next, duty.renew_at);
+  }
+  return std::max(next - deps_.clock.since_boot(), Millis(10));
+}
+
+void AttestedWorker::run_maintenance(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    const Millis pause = maintain();
+    wake.wait_for(lock, stop, pause, [] { return false; });
+  }
+}
+
+HttpResponse AttestedWorker::handle(const HttpRequest& request, const ConnectionInfo& connection) {
+  const std::string_view path = path_of(request.target);
+  if (path != kEvidencePath && path != kServedListPath) {
+    return v2_.handle(request);
+  }
+  if (request.method != "GET") {
+    return response_of(Error(ServerError::kMethod, "this path takes GET"));
+  }
+  Result<HttpResponse> answer = path == kEvidencePath ? answer_evidence(request, connection)
+                                                      : answer_served_list(request);
+  return answer ? std::move(*answer) : response_of(answer.error());
+}
+
+Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
+                                                     const ConnectionInfo& connection) {
+  ENSC_TRY_ASSIGN(const Query query, query_of(request.target));
+  ENSC_TRY_ASSIGN(const ByteArray<32> nonce, nonce_from(query, "nonce"));
+  std::shared_ptr<const Attested> attested;
+  const auto freshness = query.find("freshness");
+  if (freshness != query.end() && freshness->second == "hardware") {
+    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce));
+  } else {
+    const std::shared_lock lock(attested_mutex_);
+    attested = current_;
+  }
+  EvidenceDocument document{attested->statement,
+                            attested->beacon,
+                            {attested->hardware.evidence},
+                            attested->hardware.endorsements,
+                            attested->hardware.missing,
+                            std::nullopt};
+  if (connection.tls) {
+    document.session = prove_session(session_key_, ChannelKind::kTlsExporter, nonce,
+                                     connection.exporter, attested->digest, deps_.clock.now());
+  }
+  return json_response(200, write_evidence_document(document));
+}
+
+Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_hardware_evidence(
+    const ByteArray<32>& nonce) {
+  {
+    const std::unique_lock lock(attested_mutex_);
+    const Millis now = deps_.clock.since_boot();
+    if (last_hardware_ && now - *last_hardware_ < kHardwarePause) {
+      return Error(ServerError::kThrottled,
+                   "the secure processor makes few reports a second; try again in 2 s");
+    }
+    last_hardware_ = now;
+  }
+  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(nonce, std::nullopt));
+  remember(attested);
+  return attested;
+}
+
+Result<HttpResponse> AttestedWorker::answer_served_list(const HttpRequest& request) {
+  ENSC_TRY_ASSIGN(const Query query, query_of(request.target));
+  ENSC_TRY_ASSIGN(const Sha256Digest digest, nonce_from(query, "statement"));
+  {
+    const std::shared_lock lock(attested_mutex_);
+    const bool known = std::any_of(recent_.begin(), recent_.end(),
+                                   [&](const auto& a) { return equal(a->digest, digest); });
+    if (!known) {
+      return Error(ServerError::kUnknownStatement,
+                   "this statement is not one of this worker's recent ones; fetch the evidence "
+                   "again");
+    }
+  }
+  ServedList list;
+  list.statement_digest = digest;
+  list.sequence = registry_.sequence();
+  for (const ServedEntry& entry : registry_.all()) {
+    list.models.push_back(
+        {entry.name, entry.version, entry.manifest_digest, entry.owner, entry.lease});
+  }
+  HttpResponse out;
+  out.headers.set("Content-Type", "application/cose");
+  out.body = sign_served_list(session_key_, list);
+  return out;
+}
+
+}  // namespace ensconce

@@ -1,0 +1,60 @@
+#include "ensconce/server/error.h"
+
+namespace ensconce {
+
+CodeInfo error_info(ServerError code) {
+  switch (code) {
+    case ServerError::kNotFound:
+      return {"server.not_found", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kMethod:
+      return {"server.method", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kUnknownModel:
+      return {"server.unknown_model", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kUnknownVersion:
+      return {"server.unknown_version", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kBundleRequired:
+      return {"server.bundle_required", Kind::kInvalidInput, Stage::kChannel};
+    case ServerError::kBundleChanged:
+      return {"server.bundle_changed", Kind::kRejected, Stage::kChannel};
+    case ServerError::kLeaseEnded:
+      return {"server.lease_ended", Kind::kUnavailable, Stage::kRelease};
+    case ServerError::kNotReady:
+      return {"server.not_ready", Kind::kUnavailable, Stage::kSystem};
+    case ServerError::kBadNonce:
+      return {"server.nonce", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kUnknownStatement:
+      return {"server.unknown_statement", Kind::kInvalidInput, Stage::kChannel};
+    case ServerError::kThrottled:
+      return {"server.throttled", Kind::kUnavailable, Stage::kSystem};
+    case ServerError::kUnauthorised:
+      return {"server.unauthorised", Kind::kRejected, Stage::kChannel};
+    case ServerError::kConfig:
+      return {"server.config", Kind::kInvalidInput, Stage::kUsage};
+  }
+  return {"server.unknown", Kind::kInternal, Stage::kSystem};
+}
+
+int http_status_of(ServerError code) {
+  switch (code) {
+    case ServerError::kNotFound:
+    case ServerError::kUnknownModel:
+    case ServerError::kUnknownVersion:
+      return 404;
+    case ServerError::kMethod:
+      return 405;
+    case ServerError::kBundleRequired:
+      return 428;
+    case ServerError::kBundleChanged:
+      return 412;
+    case ServerError::kUnknownStatement:
+      return 409;
+    case ServerError::kThrottled:
+      return 429;
+    case ServerError::kUnauthorised:
+      return 401;
+    default:
+      return http_status_of(error_info(code).kind);
+  }
+}
+
+}  // namespace ensconce

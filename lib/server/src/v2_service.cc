@@ -1,0 +1,212 @@
+#include "ensconce/server/v2_service.h"
+
+#include <algorithm>
+
+#include "ensconce/base/log.h"
+#include "ensconce/channel/evidence_document.h"
+#include "ensconce/codec/json.h"
+#include "ensconce/oip/oip.h"
+#include "ensconce/server/error.h"
+
+namespace ensconce {
+
+namespace {
+
+constexpr std::string_view kPrefix = "/v2";
+
+json::Array describe(const std::vector<TensorSpec>& specs) {
+  json::Array out;
+  for (const TensorSpec& spec : specs) {
+    json::Array shape;
+    for (const std::int64_t dim : spec.shape) {
+      shape.emplace_back(dim);
+    }
+    out.emplace_back(json::Object{{"name", spec.name},
+                                  {"datatype", std::string(name_of(spec.type))},
+                                  {"shape", std::move(shape)}});
+  }
+  return out;
+}
+
+Result<void> expect_method(const HttpRequest& request, std::string_view method) {
+  if (request.method != method) {
+    return Error(ServerError::kMethod, "this path takes " + std::string(method));
+  }
+  return ok();
+}
+
+// Takes "/name" off the front of a path; empty when there is none.
+std::string_view take_segment(std::string_view& rest) {
+  if (rest.empty() || rest.front() != '/') {
+    return {};
+  }
+  rest.remove_prefix(1);
+  const std::size_t end = std::min(rest.find('/'), rest.size());
+  const std::string_view out = rest.substr(0, end);
+  rest.remove_prefix(end);
+  return out;
+}
+
+HttpResponse metadata_of(const ServedEntry& entry) {
+  return json_response(200, json::write(json::Object{
+                                {"name", entry.name},
+                                {"versions", json::Array{std::to_string(entry.version)}},
+                                {"platform", "ensconce_" + entry.model->task()},
+                                {"inputs", describe(entry.model->inputs())},
+                                {"outputs", describe(entry.model->outputs())}}));
+}
+
+}  // namespace
+
+HttpResponse json_response(int status, std::string body) {
+  HttpResponse out;
+  out.status = status;
+  out.headers.set("Content-Type", "application/json");
+  out.body = to_bytes(body);
+  return out;
+}
+
+HttpResponse response_of(const Error& error) {
+  int status = http_status_of(error.kind());
+  for (const ServerError code :
+       {ServerError::kNotFound, ServerError::kUnknownModel, ServerError::kUnknownVersion,
+        ServerError::kMethod, ServerError::kBundleRequired, ServerError::kBundleChanged,
+        ServerError::kUnknownStatement, ServerError::kThrottled, ServerError::kUnauthorised}) {
+    if (error.is(code)) {
+      status = http_status_of(code);
+    }
+  }
+  log_failure("request refused", error);
+  // The id is enough to act on; details of what failed inside stay inside.
+  const bool own_input = error.kind() == Kind::kInvalidInput || error.kind() == Kind::kUnsupported;
+  std::string text(error.id());
+  if (own_input && !error.detail().empty()) {
+    text += ": " + error.detail();
+  }
+  return json_response(status, json::write(json::Object{{"error", text}}));
+}
+
+HttpResponse V2Service::handle(const HttpRequest& request) const {
+  Result<HttpResponse> answer = route(request);
+  return answer ? std::move(*answer) : response_of(answer.error());
+}
+
+Result<HttpResponse> V2Service::route(const HttpRequest& request) const {
+  std::string_view rest = path_of(request.target);
+  if (!rest.starts_with(kPrefix)) {
+    return Error(ServerError::kNotFound, "no such path");
+  }
+  rest.remove_prefix(kPrefix.size());
+  if (rest.empty() || rest == "/") {
+    ENSC_TRY(expect_method(request, "GET"));
+    return json_response(200, json::write(json::Object{
+                                  {"name", "ensconce"},
+                                  {"version", ENSC_VERSION},
+                                  {"extensions", json::Array{"binary_tensor_data"}}}));
+  }
+  const std::string_view first = take_segment(rest);
+  if (first == "health") {
+    ENSC_TRY(expect_method(request, "GET"));
+    if (rest == "/live") {
+      return json_response(200, R"({"live":true})");
+    }
+    if (rest == "/ready") {
+      const auto entries = registry_.all();
+      const bool ready =
+          !entries.empty() && std::all_of(entries.begin(), entries.end(), [&](const auto& entry) {
+            return check_lease(entry).has_value();
+          });
+      if (!ready) {
+        return Error(ServerError::kNotReady, "no model with a lease");
+      }
+      return json_response(200, R"({"ready":true})");
+    }
+  } else if (first == "models") {
+    return model_route(request, rest);
+  }
+  return Error(ServerError::kNotFound, "no such path");
+}
+
+Result<HttpResponse> V2Service::model_route(const HttpRequest& request,
+                                            std::string_view rest) const {
+  const std::string_view name = take_segment(rest);
+  const std::optional<ServedEntry> entry = registry_.find(name);
+  if (!entry) {
+    return Error(ServerError::kUnknownModel, "no such model is served here");
+  }
+  if (rest.starts_with("/versions/")) {
+    rest.remove_prefix(std::string_view("/versions").size());
+    if (take_segment(rest) != std::to_string(entry->version)) {
+      return Error(ServerError::kUnknownVersion, "this version of the model is not served here");
+    }
+  }
+  if (rest == "/infer") {
+    ENSC_TRY(expect_method(request, "POST"));
+    return infer(request, *entry);
+  }
+  if (rest == "/ready") {
+    ENSC_TRY(expect_method(request, "GET"));
+    ENSC_TRY(check_lease(*entry));
+    return json_response(200, json::write(json::Object{{"name", entry->name}, {"ready", true}}));
+  }
+  if (rest.empty()) {
+    ENSC_TRY(expect_method(request, "GET"));
+    return metadata_of(*entry);
+  }
+  return Error(ServerError::kNotFound, "no such path");
+}
+
+Result<void> V2Service::check_lease(const ServedEntry& entry) const {
+  if (entry.lease_ends && clock_.since_boot() >= *entry.lease_ends) {
+    return Error(ServerError::kLeaseEnded, "the lease of " + entry.name + " has ended");
+  }
+  return ok();
+}
+
+Result<HttpResponse> V2Service::infer(const HttpRequest& request, const ServedEntry& entry) const {
+  ENSC_TRY(check_lease(entry));
+  if (rule_ == BundleRule::kRequired) {
+    const auto meant = request.headers.get(kBundleHeader);
+    if (!meant) {
+      return Error(ServerError::kBundleRequired,
+                   "the header Ensconce-Bundle must name the manifest digest this request is for");
+    }
+    if (*meant != to_hex(entry.manifest_digest)) {
+      return Error(ServerError::kBundleChanged,
+                   "the model is another bundle than Ensconce-Bundle names");
+    }
+  }
+  std::optional<std::size_t> header_length;
+  if (const auto text = request.headers.get(oip::kHeaderLengthName)) {
+    ENSC_TRY_ASSIGN(header_length, oip::parse_header_length(*text));
+  }
+  ENSC_TRY_ASSIGN(oip::InferRequest parsed, oip::parse_infer_request(request.body, header_length));
+  std::vector<std::string> wanted;
+  std::vector<bool> binary;
+  for (const oip::RequestedOutput& output : parsed.outputs) {
+    wanted.push_back(output.name);
+    binary.push_back(output.binary);
+  }
+  ENSC_TRY_ASSIGN(const std::vector<Tensor> outputs,
+                  entry.model->infer(std::move(parsed.inputs), wanted));
+  if (wanted.empty()) {
+    binary.assign(outputs.size(), parsed.binary_output);
+  }
+  ENSC_TRY_ASSIGN(oip::Message message,
+                  oip::write_infer_response(entry.name, std::to_string(entry.version), parsed.id,
+                                            outputs, binary));
+  HttpResponse out;
+  if (rule_ == BundleRule::kRequired) {
+    out.headers.set(std::string(kBundleHeader), to_hex(entry.manifest_digest));
+  }
+  out.body = std::move(message.body);
+  if (message.header_length) {
+    out.headers.set("Content-Type", "application/octet-stream");
+    out.headers.set(std::string(oip::kHeaderLengthName), std::to_string(*message.header_length));
+  } else {
+    out.headers.set("Content-Type", "application/json");
+  }
+  return out;
+}
+
+}  // namespace ensconce

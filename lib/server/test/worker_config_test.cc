@@ -1,0 +1,88 @@
+#include "ensconce/server/worker_config.h"
+
+#include <gtest/gtest.h>
+
+#include "ensconce/server/error.h"
+
+namespace ensconce {
+namespace {
+
+std::string good() {
+  const std::string key(64, 'a');
+  return "format = \"ensconce-worker/1\"\n"
+         "listen = \"127.0.0.1:8443\"\n"
+         "tsm_root = \"tsm\"\n"
+         "owner_keys = [\"" + key + "\"]\n"
+         "epoch_seconds = 60\n"
+         "[broker]\n"
+         "url = \"https://127.0.0.1:7001\"\n"
+         "key = \"" + key + "\"\n"
+         "tls_pin = \"" + key + "\"\n"
+         "[[model]]\n"
+         "bundle = \"a.sealed\"\n"
+         "minimum_version = 2\n";
+}
+
+void expect_refused(const std::string& text) {
+  const auto config = parse_worker_config(text, "worker.toml");
+  ASSERT_FALSE(config.has_value()) << text;
+  EXPECT_TRUE(config.error().is(ServerError::kConfig)) << config.error().to_string();
+}
+
+std::string with(const std::string& from, const std::string& to) {
+  std::string text = good();
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(WorkerConfig, ReadsEveryKey) {
+  const WorkerConfig config = parse_worker_config(good(), "worker.toml").value();
+  EXPECT_EQ(config.address, "127.0.0.1");
+  EXPECT_EQ(config.port, 8443);
+  EXPECT_EQ(config.tsm_root, "tsm");
+  EXPECT_EQ(config.epoch, std::chrono::seconds(60));
+  EXPECT_EQ(config.broker_url.port, 7001);
+  EXPECT_EQ(config.owner_keys.size(), 1U);
+  EXPECT_EQ(config.models.at(0).minimum_version, 2U);
+}
+
+TEST(WorkerConfig, RejectsUnknownKeys) {
+  expect_refused("more = 1\n" + good());
+  expect_refused(good() + "more = 1\n");
+  expect_refused(with("[broker]\n", "[broker]\nmore = 1\n"));
+}
+
+TEST(WorkerConfig, RejectsMissingKeys) {
+  for (const std::string key : {"format", "listen", "tsm_root", "owner_keys", "url", "key",
+                                "tls_pin", "bundle"}) {
+    std::string text = "\n" + good();
+    const std::string from = "\n" + key + " = ";
+    const std::size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << key;
+    expect_refused(text.replace(at, from.size(), "\n# " + key + " = "));
+  }
+}
+
+TEST(WorkerConfig, RejectsValuesOfAnotherForm) {
+  expect_refused(with("127.0.0.1:8443", "127.0.0.1"));
+  expect_refused(with("127.0.0.1:8443", "127.0.0.1:99999"));
+  expect_refused(with("ensconce-worker/1", "ensconce-worker/2"));
+  expect_refused(with("https://127.0.0.1:7001", "ftp://x"));
+  expect_refused(with("epoch_seconds = 60", "epoch_seconds = 0"));
+  expect_refused(with("minimum_version = 2", "minimum_version = 0"));
+  expect_refused(with("owner_keys = [", "owner_keys = [1,"));
+  expect_refused("not toml");
+}
+
+TEST(WorkerConfig, DigestCoversWhatNobodyPinsAndNothingElse) {
+  const auto digest = [](const std::string& text) {
+    return parse_worker_config(text, "worker.toml").value().deployment_digest;
+  };
+  EXPECT_NE(digest(good()), digest(with("8443", "8444")));
+  EXPECT_NE(digest(good()), digest(with("a.sealed", "b.sealed")));
+  EXPECT_EQ(digest(good()), digest(with("epoch_seconds = 60", "epoch_seconds = 61")));
+}
+
+}  // namespace
+}  // namespace ensconce
