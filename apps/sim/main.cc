@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <functional>
 
 #include "ensconce/base/log.h"
@@ -82,9 +83,12 @@ Result<LaunchRequest> launch_request(const Arguments& arguments) {
 }
 
 Result<int> init(const Arguments& arguments, const Clock& clock, Random& random) {
-  say("SIMULATED processor: making its root (RSA 4096) and chip key; this takes some seconds …");
+  if (!std::filesystem::exists(std::filesystem::path(arguments.state) / "pki")) {
+    say("SIMULATED processor: making its root (RSA 4096) and chip key; this takes some seconds …");
+  }
   ENSC_TRY_ASSIGN(const bool fresh, SimulatorState::init(arguments.state, random, clock));
-  say(fresh ? "made in " + arguments.state : "was there already; nothing changed");
+  say("SIMULATED processor: " + (fresh ? "made in " + arguments.state
+                                       : arguments.state + " has one already; nothing changed"));
   return 0;
 }
 

@@ -274,10 +274,10 @@ TEST_F(Simulator, MeasurementChangesWithTheContentOfAConfigurationFile) {
 
 TEST_F(Simulator, MeasurementChangesWithAPreloadedLibrary) {
   const auto base = measure({probe_, "report"}).measurement;
-  const auto preloaded = measure({probe_, "report"}, {"LD_PRELOAD=" + foreign_});
+  const auto preloaded = measure({probe_, "report"}, {}, {"--env", "LD_PRELOAD=" + foreign_});
   EXPECT_NE(preloaded.measurement, base);
   EXPECT_NE(json::write(preloaded.document).find("lib/libtsm_foreign.so"), std::string::npos);
-  const auto audited = measure({probe_, "report"}, {"LD_AUDIT=" + foreign_});
+  const auto audited = measure({probe_, "report"}, {}, {"--env", "LD_AUDIT=" + foreign_});
   EXPECT_NE(audited.measurement, base);
   EXPECT_NE(audited.measurement, preloaded.measurement);
 }
@@ -416,6 +416,9 @@ TEST_P(Transports, RefusesAReportOnceTheProgramBecameAnother) {
 }
 
 TEST_P(Transports, APreloadedLibraryRunsUnderItsOwnMeasurement) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "AddressSanitizer refuses to start behind a preloaded library";
+#endif
   const auto base = measure({probe_, "report"}).measurement;
   const Ran ran = started({probe_, "report"}, {}, {"LD_PRELOAD=" + foreign_});
   const Probed probe = probed(ran.out);

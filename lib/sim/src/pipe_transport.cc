@@ -270,6 +270,7 @@ class PipeTransport final : public Transport {
   void replace(const fs::path& path) {
     const std::string fresh = path.string() + ".next";
     if (mkfifo(fresh.c_str(), 0600) != 0 || rename(fresh.c_str(), path.c_str()) != 0) {
+      unlink(fresh.c_str());
       unlink(path.c_str());
     }
   }

@@ -207,7 +207,8 @@ class Child {
     // A successful exec closes the pipe; an errno in it says why it failed.
     int error = 0;
     if (!stopped_ && read_fully(told_.get(), &error, sizeof error) > 0) {
-      return Error(SimError::kStart, "exec: " + std::generic_category().message(error));
+      return Error(SimError::kStart, "exec: " + std::generic_category().message(error))
+          .with_remedy("the --state directory must be on a file system that may run programs");
     }
     if (reaped_) {
       return Error(SimError::kStart, "the program ended before it began");
