@@ -53,7 +53,7 @@ bench:
 
 fuzz:
 	@setup/setup.sh tools
-	@setup/build.sh fuzz
+	@setup/build.sh fuzz fuzzers
 	@fuzz/run --seconds $(SECONDS) $(TARGET)
 
 format:
