@@ -19,10 +19,10 @@ def _refusal(lines, expected):
 
 
 def _verdict(lines):
-    """What a person would read of it: the checks that do not hold, and what to do."""
-    kept = [line for line in lines if any(word in line for word in
-            ("✗", "expected", "got", "remedy", "what to do", "SIMULATED", "refused", "error"))]
-    return kept or lines
+    """What a person would read of it: the check that does not hold, and what to do."""
+    told = ("✗", "expected  ", "got  ", "remedy  ", "what to do", "refused by", "CONTRAINDICATED",
+            "ensconce: ", "error cannot")
+    return [line for line in lines if any(word in line for word in told)] or lines
 
 
 def _worker_is_refused(story, expected, config=None, **start):

@@ -138,10 +138,11 @@ class House:
         return self.json(self.program("ensconce-sim"), "measure", "--state", self.chip, "--",
                          self.program("ensconce-worker"), "--config", config)
 
-    def close(self):
+    def close(self, keep=False):
         for process in reversed(self._running):
             process.stop()
-        shutil.rmtree(self.top, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(self.top, ignore_errors=True)
 
 
 def write(path, text, mode=0o600):

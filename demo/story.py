@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -23,7 +22,6 @@ IMAGES = {
 }
 SENTENCES = "models/sentence-labels/held-out.tsv"
 PAPER = "15–20 %"
-BENCH_PAIRS = 60
 
 
 def quoted(keys):
@@ -38,6 +36,7 @@ def make_key(house, folder, name):
 def start_broker(house, owner_keys):
     config = write(house.owner / "broker.toml", fill(
         "broker.toml", port=0, state=house.owner / "broker", owner_keys=quoted(owner_keys)))
+    house.run(house.program("ensconce-broker"), "init", "--state", house.owner / "broker")
     broker = house.start("ensconce-broker", [house.program("ensconce-broker"), "--config", config])
     said = broker.ready()
     if said is None:
@@ -87,8 +86,9 @@ def infer(house, port, policy, *arguments, expect=0):
 class Story:
     """What later steps and the attacks need of the earlier ones."""
 
-    def __init__(self, house):
+    def __init__(self, house, pairs=0):
         self.house = house
+        self.pairs = pairs
 
 
 def tell_cast(story):
@@ -202,11 +202,11 @@ def tell_overhead(story):
         result = house.json(
             house.program("ensconce-bench-overhead"), "--secure", f"https://127.0.0.1:{story.port}",
             "--plain", f"http://127.0.0.1:{said['port']}", "--policy", story.client_policy,
-            "--model", model, *what, "--pairs", BENCH_PAIRS)
+            "--model", model, *what, "--pairs", story.pairs)
         over = (result["ratio_p50"] - 1) * 100
         say(f"   {model:<16} p50 {result['secure_p50_ms']:.2f} ms, plain {result['plain_p50_ms']:.2f} ms: "
             + bold(f"{over:+.1f} %") + dim(f"   (the paper this field starts from: {PAPER})"))
-    say(dim(f"   {BENCH_PAIRS} alternating pairs on this machine, busy or not: an impression, "
+    say(dim(f"   {story.pairs} alternating pairs on this machine, busy or not: an impression, "
             "not the benchmark"))
     plain.stop()
 
@@ -227,8 +227,8 @@ def tell_attacks(story):
     return succeeded
 
 
-def tell(house):
-    story = Story(house)
+def tell(house, pairs):
+    story = Story(house, pairs)
     say(bold("Ensconce: a model in somebody else's cloud, and neither the model nor the data shown"))
     say(loud("SIMULATED processor. Everything else below is the real thing; the chip is not."))
     tell_cast(story)
@@ -260,20 +260,20 @@ def main():
     parser.add_argument("--cache", default=os.environ.get("ENSCONCE_CACHE", str(ROOT / ".cache")))
     parser.add_argument("--transport", default="auto", choices=("auto", "fuse", "pipes"),
                         help="how the simulated processor is reached")
+    parser.add_argument("--pairs", type=int, default=100,
+                        help="request pairs to measure the overhead with (default 100)")
     parser.add_argument("--keep", action="store_true", help="keep the parties' folders")
     arguments = parser.parse_args()
     house = House(arguments.bin, arguments.cache, arguments.transport)
     try:
-        return tell(house)
+        return tell(house, arguments.pairs)
     except (DemoError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
         print(bad(f"\nthe demo stopped: {error}"), file=sys.stderr)
         return 1
     finally:
+        house.close(keep=arguments.keep)
         if arguments.keep:
             say(f"kept: {house.top}")
-            kept = house.top.with_name(house.top.name + "-kept")
-            shutil.copytree(house.top, kept)
-        house.close()
 
 
 if __name__ == "__main__":

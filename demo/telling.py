@@ -1,10 +1,13 @@
 """How the story is told: words for people on stdout, plain when piped."""
 
+import re
 import sys
+import textwrap
 import time
 
 _COLOR = sys.stdout.isatty()
 _START = time.monotonic()
+WIDTH = 116
 
 
 def _paint(code, text):
@@ -48,7 +51,19 @@ def short(digest):
     return digest[:16] + "…" if len(digest) > 16 else digest
 
 
+_LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\dT[\d:]+Z (ensconce-\w+) \w+ ")
+_DIGEST = re.compile(r"\b([0-9a-f]{24})[0-9a-f]{16,}")
+_SOURCE = re.compile(r" \[[\w./-]+:\d+\]$")
+
+
 def quote(lines, limit=14):
-    lines = [line for line in lines if line.strip()]
-    for line in lines[-limit:]:
-        say(dim("   | ") + line[:118])
+    """Prints what programs said, without the times and source lines of their logs."""
+    lines = [_DIGEST.sub(r"\1…", _SOURCE.sub("", _LOG_PREFIX.sub(r"\1: ", line))).rstrip()
+             for line in lines]
+    for line in [line for line in lines if line][-limit:]:
+        indent = len(line) - len(line.lstrip())
+        if "  " in line.strip():  # a table row: goes on under its last column
+            indent = line.rstrip().rfind("  ") + 2
+        for part in textwrap.wrap(line, WIDTH, subsequent_indent=" " * min(indent, 42),
+                                  drop_whitespace=False, break_on_hyphens=False):
+            say(dim("   | ") + part.rstrip())

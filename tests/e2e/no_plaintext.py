@@ -80,6 +80,10 @@ class TracedHouse(House):
         return super().start(name, argv, env)
 
 
+# What a program's execve names: the simulated processor starts the worker's copy through the loader.
+STARTED_AS = {"ensconce-broker": "/ensconce-broker", "ensconce-worker": "/lib/ld-linux-x86-64.so.2"}
+
+
 def programs_of(trace, program):
     """The processes and threads of one program in a trace, from its execve on."""
     own = set()
@@ -88,7 +92,7 @@ def programs_of(trace, program):
         if not found:
             continue
         pid, call = int(found[1]), found[2]
-        if call == "execve" and re.search(rf"\b{program}\b", line) and "ensconce-sim\"" not in line:
+        if call == "execve" and re.search(rf'execve\("[^"]*{program}"', line):
             own.add(pid)
         elif call in ("clone", "clone3") and pid in own and (made := RESULT.search(line)):
             own.add(int(made[1]))
@@ -99,7 +103,7 @@ def programs_of(trace, program):
 def large_writes(name, trace, database):
     """Lines of the trace that write LARGE bytes or more to a file."""
     seen = 0
-    for line in programs_of(trace, name):
+    for line in programs_of(trace, STARTED_AS[name]):
         found = re.match(r"^\d+ +(\w+)\((\d+)<(.*?)>", line)
         if not found or found[1] not in WRITES.split(","):
             continue
