@@ -141,10 +141,10 @@ class Tree:
                 why = self.refuses(path, unit, match[1] == '"', match[2])
                 if why:
                     self.problems.append(f"{path}:{line}: {match[2]}: {why}")
-        for path in sorted(self.root.glob("*/*/*.cmake")) + sorted(self.root.rglob("CMakeLists.txt")):
-            relative = path.relative_to(self.root)
-            if relative.parts[0] in ("lib", "apps", "bench"):
-                self.examine_links(relative)
+        for top in ("lib", "apps", "bench"):
+            for path in sorted((self.root / top).rglob("*")):
+                if path.name == "CMakeLists.txt" or path.suffix == ".cmake":
+                    self.examine_links(path.relative_to(self.root))
 
     def refuses(self, path, unit, quoted, name):
         if name.startswith("ensconce/"):
@@ -173,7 +173,7 @@ class Tree:
         return None
 
     def is_private_header_of_its_own(self, path, name):
-        home = self.root.joinpath(*path.parts[:2])
+        home = self.root.joinpath(*path.parts[: 1 if path.parts[0] == "bench" else 2])
         folders = [(self.root / path).parent, home / "src"]
         if unit_of(path) is None:
             folders.append(home / "test")
