@@ -72,6 +72,55 @@ TEST(SnpEndorsements, RejectWhatDoesNotParse) {
                   .is(EvidenceError::kEndorsementForm));
 }
 
+TEST(SnpEndorsements, AreSelectedFromAPool) {
+  SnpPkiOptions options;
+  options.product = SnpProduct::kGenoa;
+  static const SnpPki genoa = made::make_pki(options);
+  options = {};
+  options.tcb =
+      TcbVersion{.fmc = std::nullopt, .bootloader = 1, .tee = 0, .snp = 1, .microcode = 1};
+  static const SnpPki older = made::make_pki(options);
+  std::vector<EndorsementItem> pool = genoa.endorsements(genoa.crl_der(made::kNow));
+  for (const EndorsementItem& item : good()) {
+    pool.push_back(item);
+  }
+  pool.push_back({"application/pkix-cert", older.vek().der()});
+  pool.push_back({"application/octet-stream", {1, 2, 3}});
+  const Bytes later = made::shared_pki().crl_der(made::kNow + Millis(60'000));
+  pool.push_back({"application/pkix-crl", later});
+  const SnpReport report = made::report_for(made::shared_pki(), {});
+  const auto sorted = collect_snp_endorsements(select_snp_endorsements(report, pool));
+  ASSERT_TRUE(sorted) << sorted.error().to_string();
+  EXPECT_EQ(sorted->vek, made::shared_pki().vek());
+  EXPECT_EQ(sorted->ask, made::shared_pki().ask());
+  EXPECT_EQ(sorted->ark, made::shared_pki().ark());
+  EXPECT_EQ(sorted->crl->der(), later);
+  // Nothing that fits: what is there is left for the verifier to judge.
+  EXPECT_EQ(select_snp_endorsements(report, genoa.endorsements({})).size(), 3U);
+}
+
+TEST(SnpEndorsements, AreNotSelectedWithoutALeaf) {
+  std::vector<EndorsementItem> pool = good();
+  pool.erase(pool.begin());
+  const SnpReport report = made::report_for(made::shared_pki(), {});
+  EXPECT_TRUE(select_snp_endorsements(report, pool).empty());
+}
+
+TEST(SnpEndorsements, SayWhereTheVendorHasTheChipsCertificate) {
+  SnpReport report;
+  report.cpuid_family = 0x1a;
+  report.cpuid_model = 2;
+  report.chip_id = {0x59, 0x79, 0x0f, 0xb1, 0xc3, 0x9f, 0x35, 0xc1};
+  report.reported_tcb = {1, 1, 1, 4, 0, 0, 0, 181};
+  EXPECT_EQ(kds_vcek_path(report),
+            "/vcek/v1/Turin/59790fb1c39f35c1?fmcSPL=01&blSPL=01&teeSPL=01&snpSPL=04&ucodeSPL=181");
+  report.signing_key = SnpSigningKey::kVlek;
+  EXPECT_EQ(kds_vcek_path(report), std::nullopt);
+  report.signing_key = SnpSigningKey::kVcek;
+  report.chip_id = {};
+  EXPECT_EQ(kds_vcek_path(report), std::nullopt);
+}
+
 // ---- Extensions ------------------------------------------------------------------------------
 
 constexpr std::string_view kArc = "1.3.6.1.4.1.3704.1.";

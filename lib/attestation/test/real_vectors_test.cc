@@ -95,6 +95,9 @@ TEST_F(RealSnp, ReportsGiveTheirOutcomeAndFields) {
     const auto report = parse_snp_report(bytes);
     ASSERT_TRUE(report) << report.error().to_string();
     EXPECT_EQ(write_snp_report(*report), bytes);
+    if (report->version >= 3 && vector.find("kds_vcek_path") != nullptr) {
+      EXPECT_EQ(kds_vcek_path(*report), text(vector, "kds_vcek_path"));
+    }
     const json::Value& decoded = *vector.find("decoded");
     expect_contains(claims_to_json(*report, snp_product_from_name(text(decoded, "product"))),
                     decoded, "decoded");

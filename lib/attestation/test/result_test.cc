@@ -62,6 +62,11 @@ TEST(ResultJson, TellsRefusedFromNotAppraised) {
       result_to_json(AttestationResult::not_appraised(made::verified(made::shared_pki(), {})));
   EXPECT_EQ(*none.find("outcome"), json::Value("none"));
   EXPECT_EQ(*none.find("verified"), json::Value(true));
+  const auto attested =
+      AttestationResult::not_appraised(made::attested(made::shared_pki(), made::statement()));
+  EXPECT_EQ(attested.outcome(), Outcome::kNone);
+  EXPECT_EQ(attested.statement(), made::statement());
+  EXPECT_EQ(made::holds(attested.checks(), "statement.binding"), true);
   const json::Value refused = result_to_json(
       AttestationResult::refused("snp", {}, Error(EvidenceError::kSnpLength, "7 bytes")));
   EXPECT_EQ(*refused.find("outcome"), json::Value("contraindicated"));

@@ -154,6 +154,14 @@ TEST(SnpVerify, RejectsOtherReportData) {
   }
 }
 
+TEST(SnpVerify, SaysThatReportDataWasNotCompared) {
+  const SnpPki& pki = made::shared_pki();
+  const auto verification = SnpVerifier({made::anchor_of(pki)})
+                                .verify_unbound(good_report(pki), made::endorsements_of(pki), kNow);
+  ASSERT_TRUE(verification.claims);
+  EXPECT_EQ(made::holds(verification.checks, "snp.report_data"), std::nullopt);
+}
+
 // ---- Root ------------------------------------------------------------------------------------
 
 TEST(SnpVerify, RejectsARootNobodyPinned) {

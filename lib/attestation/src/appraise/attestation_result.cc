@@ -44,4 +44,13 @@ AttestationResult AttestationResult::not_appraised(const Verified<SnpClaims>& ev
   return result;
 }
 
+AttestationResult AttestationResult::not_appraised(const Verified<Attested>& attested) {
+  AttestationResult result;
+  result.kind_ = "snp";
+  result.claims_ = attested->evidence;
+  result.statement_ = attested->statement;
+  result.checks_ = attested->checks;
+  return result;
+}
+
 }  // namespace ensconce

@@ -1,5 +1,7 @@
 #include "ensconce/attestation/endorsements/snp_endorsements.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "../evidence/snp_roles.h"
@@ -169,6 +171,137 @@ Result<SnpVekExtensions> parse_snp_vek_extensions(const Certificate& vek) {
     ENSC_TRY_ASSIGN(out.csp_id, text(vek, "5", *csp));
   }
   return out;
+}
+
+namespace {
+
+// A leaf is the report's if it names its chip (a VLEK names none) and its TCB, by either layout.
+bool is_leaf_of(const SnpReport& report, const Certificate& certificate) {
+  const auto vek = parse_snp_vek_extensions(certificate);
+  if (!vek) {
+    return false;
+  }
+  const bool vlek = report.signing_key == SnpSigningKey::kVlek;
+  if (vlek == vek->hwid.has_value()) {
+    return false;
+  }
+  const auto product = report.cpuid_product();
+  if (product.has_value() && !vek->product_name.starts_with(name_of(*product))) {
+    return false;
+  }
+  if (!vlek && !equal(*vek->hwid, ByteView(report.chip_id).first(vek->hwid->size()))) {
+    return false;
+  }
+  const TcbVersion tcb{vek->fmc, vek->bootloader, vek->tee, vek->snp, vek->microcode};
+  const SnpProduct layout = vek->fmc.has_value() ? SnpProduct::kTurin : SnpProduct::kMilan;
+  return tcb == tcb_from_raw(report.reported_tcb, layout);
+}
+
+struct Pool {
+  std::vector<Certificate> leaves;
+  std::vector<Certificate> intermediates;
+  std::vector<Certificate> roots;
+  std::vector<RevocationList> crls;
+};
+
+Pool sorted(std::span<const EndorsementItem> items) {
+  Pool pool;
+  for (const EndorsementItem& item : items) {
+    if (auto crl = RevocationList::from_der(item.data)) {
+      pool.crls.push_back(*crl);
+      continue;
+    }
+    const auto certificate = Certificate::from_der(item.data);
+    if (!certificate) {
+      continue;
+    }
+    switch (internal::snp_role_of(*certificate)) {
+      case internal::SnpRole::kLeaf:
+        pool.leaves.push_back(*certificate);
+        break;
+      case internal::SnpRole::kIntermediate:
+        pool.intermediates.push_back(*certificate);
+        break;
+      case internal::SnpRole::kRoot:
+        pool.roots.push_back(*certificate);
+        break;
+      case internal::SnpRole::kNone:
+        break;
+    }
+  }
+  return pool;
+}
+
+// keep_if leaves what fits, or everything where nothing does: the verifier then says what is wrong.
+template <typename T, typename Fits>
+void keep_if(std::vector<T>& items, const Fits& fits) {
+  std::vector<T> kept;
+  std::copy_if(items.begin(), items.end(), std::back_inserter(kept), fits);
+  if (!kept.empty()) {
+    items = std::move(kept);
+  }
+}
+
+}  // namespace
+
+std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
+                                                     std::span<const EndorsementItem> items) {
+  Pool pool = sorted(items);
+  if (pool.leaves.empty()) {
+    return {};  // without a leaf no chain is the report's
+  }
+  if (pool.leaves.size() > 1) {
+    keep_if(pool.leaves, [&](const Certificate& leaf) { return is_leaf_of(report, leaf); });
+    // The vendor re-issues: the same key for the same chip and TCB, with other dates.
+    const Certificate newest = *std::max_element(
+        pool.leaves.begin(), pool.leaves.end(),
+        [](const Certificate& a, const Certificate& b) { return a.not_before() < b.not_before(); });
+    pool.leaves = {newest};
+  }
+  keep_if(pool.intermediates, [&](const Certificate& intermediate) {
+    return pool.leaves.front().issued_by_name(intermediate);
+  });
+  if (!pool.intermediates.empty()) {
+    keep_if(pool.roots, [&](const Certificate& root) {
+      return pool.intermediates.front().issued_by_name(root);
+    });
+  }
+  std::vector<EndorsementItem> out;
+  for (const auto* group : {&pool.leaves, &pool.intermediates, &pool.roots}) {
+    for (const Certificate& certificate : *group) {
+      out.push_back({"application/pkix-cert", certificate.der()});
+    }
+  }
+  // A list of another product's root is no list at all; of two by one root the later counts.
+  const RevocationList* latest = nullptr;
+  for (const RevocationList& crl : pool.crls) {
+    if (!pool.roots.empty() && crl.issued_by_name(pool.roots.front()) &&
+        (latest == nullptr || latest->this_update() < crl.this_update())) {
+      latest = &crl;
+    }
+  }
+  if (latest != nullptr) {
+    out.push_back({"application/pkix-crl", latest->der()});
+  }
+  return out;
+}
+
+std::optional<std::string> kds_vcek_path(const SnpReport& report) {
+  const auto product = report.cpuid_product();
+  if (!product.has_value() || report.signing_key != SnpSigningKey::kVcek ||
+      all_zero(report.chip_id)) {
+    return std::nullopt;
+  }
+  const TcbVersion tcb = tcb_from_raw(report.reported_tcb, *product);
+  const auto spl = [](std::string_view name, std::uint8_t value) {
+    const std::string digits = std::to_string(value);
+    return std::string(name) + "SPL=" + (digits.size() < 2 ? "0" : "") + digits;
+  };
+  const bool turin = *product == SnpProduct::kTurin;
+  return "/vcek/v1/" + std::string(name_of(*product)) + "/" +
+         to_hex(ByteView(report.chip_id).first(turin ? 8 : 64)) + "?" +
+         (tcb.fmc.has_value() ? spl("fmc", *tcb.fmc) + "&" : "") + spl("bl", tcb.bootloader) + "&" +
+         spl("tee", tcb.tee) + "&" + spl("snp", tcb.snp) + "&" + spl("ucode", tcb.microcode);
 }
 
 }  // namespace ensconce

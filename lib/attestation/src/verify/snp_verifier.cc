@@ -260,8 +260,17 @@ void verify_crl(Case& c) {
   c.claims.crl_checked = true;
 }
 
+void verify_report_data(Case& c, const ByteArray<64>* expected) {
+  const std::string got = to_hex(c.report.report_data);
+  if (expected == nullptr) {
+    c.log.not_applied(E::kReportData, "nothing in particular", got);
+    return;
+  }
+  c.log.require(E::kReportData, c.report.report_data == *expected, to_hex(*expected), got);
+}
+
 void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,
-                 const ByteArray<64>& expected_report_data) {
+                 const ByteArray<64>* expected_report_data) {
   verify_root(c, anchors);
   if (!c.log.verdict()) {
     return;  // under a root nobody chose, no signature says anything
@@ -272,8 +281,7 @@ void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,
   verify_signatures(c);
   verify_report_signature(c);
   verify_against_certificate(c);
-  c.log.require(E::kReportData, c.report.report_data == expected_report_data,
-                to_hex(expected_report_data), to_hex(c.report.report_data));
+  verify_report_data(c, expected_report_data);
   verify_validity(c);
   verify_crl(c);
 }
@@ -282,6 +290,19 @@ void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,
 
 SnpVerification SnpVerifier::verify(const SnpReport& report, const SnpEndorsements& endorsements,
                                     const ByteArray<64>& expected_report_data, Instant now) const {
+  return verify_with(report, endorsements, &expected_report_data, now);
+}
+
+SnpVerification SnpVerifier::verify_unbound(const SnpReport& report,
+                                            const SnpEndorsements& endorsements,
+                                            Instant now) const {
+  return verify_with(report, endorsements, nullptr, now);
+}
+
+SnpVerification SnpVerifier::verify_with(const SnpReport& report,
+                                         const SnpEndorsements& endorsements,
+                                         const ByteArray<64>* expected_report_data,
+                                         Instant now) const {
   Case c{report, endorsements, now, {}, {}};
   c.claims.report = report;
   verify_case(c, anchors_, expected_report_data);

@@ -43,6 +43,7 @@ class AttestationResult {
   static AttestationResult refused(std::string kind, std::vector<Check> checks, Error error);
   // not_appraised is for evidence that was verified where there is no policy.
   static AttestationResult not_appraised(const Verified<SnpClaims>& evidence);
+  static AttestationResult not_appraised(const Verified<Attested>& attested);
 
   [[nodiscard]] const std::string& kind() const { return kind_; }  // "snp"
   [[nodiscard]] Outcome outcome() const { return outcome_; }

@@ -2,9 +2,12 @@
 
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "ensconce/attestation/evidence/error.h"
 #include "ensconce/attestation/evidence/evidence_item.h"
+#include "ensconce/attestation/evidence/snp_report.h"
 #include "ensconce/crypto/x509.h"
 
 namespace ensconce {
@@ -22,6 +25,16 @@ struct SnpEndorsements {
 // is one; two that play one role are kEndorsementDuplicate; one that plays none is
 // kEndorsementUnknown; a role left empty is kEndorsementMissing.
 Result<SnpEndorsements> collect_snp_endorsements(std::span<const EndorsementItem> items);
+
+// select_snp_endorsements keeps, of a pool such as a directory of certificates, those that lead by
+// name from the report's chip to a root, and the lists of that root. It drops and never judges:
+// hand what is left to collect_snp_endorsements.
+std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
+                                                     std::span<const EndorsementItem> pool);
+
+// kds_vcek_path is where the vendor's key service has the report's VCEK (AMD 57230), for remedies.
+// Nothing for a VLEK, a masked chip, or where the product is not known.
+std::optional<std::string> kds_vcek_path(const SnpReport& report);
 
 // SnpVekExtensions are the extensions of a VCEK or VLEK (AMD 57230, table "VCEK certificate
 // extensions", arc 1.3.6.1.4.1.3704.1).

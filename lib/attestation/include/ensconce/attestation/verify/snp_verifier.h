@@ -42,7 +42,18 @@ class SnpVerifier {
                                        const ByteArray<64>& expected_report_data,
                                        Instant now) const;
 
+  // verify_unbound is verify where nobody knows what report data to expect: a bare report on a
+  // desk. The check is listed as not applied, and StatementBinder still holds any statement against
+  // the report data.
+  [[nodiscard]] SnpVerification verify_unbound(const SnpReport& report,
+                                               const SnpEndorsements& endorsements,
+                                               Instant now) const;
+
  private:
+  [[nodiscard]] SnpVerification verify_with(const SnpReport& report,
+                                            const SnpEndorsements& endorsements,
+                                            const ByteArray<64>* expected_report_data,
+                                            Instant now) const;
   std::vector<TrustAnchor> anchors_;
 };
 

@@ -1,0 +1,15 @@
+// A policy parses or is refused with an error of its own; what parses names a root.
+
+#include "ensconce/attestation/appraise/policy.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace ensconce;
+  const auto policy = AppraisalPolicy::parse(as_text(ByteView(data, size)), "fuzz");
+  if (policy) {
+    ENSC_CHECK(!policy->anchors().empty());
+    ENSC_CHECK((policy->role() == PolicyRole::kClient) == policy->freshness().has_value());
+  } else {
+    ENSC_CHECK(policy.error().id().starts_with("policy."));
+  }
+  return 0;
+}
