@@ -1,0 +1,211 @@
+// ensconce-broker: keeps content keys and releases them to attested workers.
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <iostream>
+
+#include "ensconce/attestation/result/render.h"
+#include "ensconce/base/file.h"
+#include "ensconce/base/log.h"
+#include "ensconce/codec/json.h"
+#include "ensconce/keybroker/config.h"
+#include "ensconce/keybroker/key_broker.h"
+#include "ensconce/keybroker/sqlite_store.h"
+#include "state.h"
+
+namespace ensconce::broker {
+namespace {
+
+constexpr const char* kUsage =
+    "ensconce-broker: keep content keys, and release them to attested workers alone.\n"
+    "\n"
+    "usage: ensconce-broker --config broker.toml [--state DIR]\n"
+    "       ensconce-broker init --state DIR\n"
+    "\n"
+    "It makes its keys on the first start and prints one line of JSON to stdout when it is ready:\n"
+    "{\"ready\":true,\"port\":…,\"key\":\"<hex>\",\"tls_pin\":\"<hex>\"}. `init` makes the keys, "
+    "prints\n"
+    "key and pin, and stops. Every key of broker.toml is in docs/config-broker.md.\n"
+    "\n"
+    "  --config FILE   the configuration\n"
+    "  --state DIR     where keys, database and log are kept; overrides the configuration\n"
+    "  --check         read the configuration, say what is wrong with it, and stop\n"
+    "  --version       print the version\n";
+
+struct Arguments {
+  bool init = false;
+  bool check_only = false;
+  std::string config;
+  std::string state;
+};
+
+WireRequest to_wire(const HttpRequest& request) {
+  WireRequest out{request.method, request.target, {}, request.body};
+  for (const HttpHeader& header : request.headers.all()) {
+    std::string name = header.name;
+    std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    out.headers.emplace(std::move(name), header.value);
+  }
+  return out;
+}
+
+HttpResponse from_wire(WireResponse response) {
+  HttpResponse out;
+  out.status = response.status;
+  for (auto& [name, value] : response.headers) {
+    out.headers.set(name, std::move(value));
+  }
+  out.headers.set("Cache-Control", "no-store");
+  out.body = std::move(response.body);
+  return out;
+}
+
+void say_decision(const LogEntry& entry, const AttestationResult* result) {
+  std::string line(name_of(entry.decision));
+  if (!entry.code.empty()) {
+    line += " by " + entry.code;
+  }
+  if (entry.key_id) {
+    line += ", key " + to_hex(*entry.key_id);
+  }
+  if (entry.name) {
+    line += ", model " + *entry.name;
+  }
+  if (entry.version) {
+    line += ", version " + std::to_string(*entry.version);
+  }
+  if (entry.policy) {
+    line += ", policy " + *entry.policy;
+  }
+  log_info(line);
+  if (result != nullptr && entry.decision == LogDecision::kRefusal) {
+    const std::string text = result_to_text(*result, isatty(STDERR_FILENO) == 1);
+    std::cerr << text << std::flush;
+  }
+}
+
+Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, Random& random) {
+  // Signals are waited for below; threads started from here on inherit the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  const json::Value public_key = to_hex(state.signing_key.public_key().bytes);
+  ENSC_TRY_ASSIGN(const std::unique_ptr<BrokerStore> store,
+                  open_sqlite_store(state.directory / "broker.db"));
+  ENSC_TRY_ASSIGN(const std::unique_ptr<KeyBroker> broker,
+                  KeyBroker::open({config.owner_keys, state.tls_spki_sha256, config.lease_seconds},
+                                  std::move(state.signing_key), std::move(state.root_key), *store,
+                                  clock, random, say_decision));
+  ServerOptions options;
+  options.address = config.address;
+  options.port = config.port;
+  options.limits.max_body = kMaxBrokerBody;
+  options.tls = std::move(state.tls);
+  ENSC_TRY_ASSIGN(
+      const std::unique_ptr<HttpServer> server,
+      HttpServer::start(std::move(options), [&](const HttpRequest& request, const ConnectionInfo&) {
+        WireRequest wire = to_wire(request);
+        WireResponse response = broker->handle(wire);
+        wipe(wire.body.data(), wire.body.size());  // an owner's upload carries a content key
+        return from_wire(std::move(response));
+      }));
+  std::cout << json::write(json::Object{{"ready", true},
+                                        {"port", static_cast<int>(server->port())},
+                                        {"key", public_key},
+                                        {"tls_pin", to_hex(state.tls_spki_sha256)}})
+            << std::endl;
+  log_info("ready on " + config.address + ":" + std::to_string(server->port()) + ", " +
+           std::to_string(broker->log_head().size) + " log entries");
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log_info("stopping");
+  server->stop();
+  return ok();
+}
+
+Result<void> run(const Arguments& arguments) {
+  const SystemClock clock;
+  SystemRandom random;
+  if (arguments.init) {
+    if (arguments.state.empty()) {
+      return Error(BaseError::kInvalidArgument, "init needs --state DIR");
+    }
+    ENSC_TRY_ASSIGN(const State state, open_state(arguments.state, clock, random));
+    std::cout << identity_json(state) << std::endl;
+    return ok();
+  }
+  ENSC_TRY_ASSIGN(const std::string text, read_text_file(arguments.config));
+  ENSC_TRY_ASSIGN(const BrokerConfig config, parse_broker_config(text, arguments.config));
+  const std::string directory = arguments.state.empty() ? config.state : arguments.state;
+  if (directory.empty()) {
+    return Error(KeyBrokerError::kConfig, "no state directory")
+        .with_remedy("write state = \"…\" or give --state DIR");
+  }
+  if (arguments.check_only) {
+    return ok();
+  }
+  ENSC_TRY_ASSIGN(State state, open_state(directory, clock, random));
+  return serve(config, std::move(state), clock, random);
+}
+
+int main_with(int argc, char** argv) {
+  set_log_name("ensconce-broker");
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  umask(077);
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "init" && i == 1) {
+      arguments.init = true;
+    } else if (word == "--config" && i + 1 < argc) {
+      arguments.config = argv[++i];
+    } else if (word == "--state" && i + 1 < argc) {
+      arguments.state = argv[++i];
+    } else if (word == "--check") {
+      arguments.check_only = true;
+    } else if (word == "--version") {
+      std::cout << "ensconce-broker " << ENSC_VERSION << "\n";
+      return 0;
+    } else if (word == "--help" || word == "-h") {
+      std::cout << kUsage;
+      return 0;
+    } else {
+      std::cerr << "ensconce-broker: unknown argument " << word << "\n\n" << kUsage;
+      return exit_code_of(Stage::kUsage);
+    }
+  }
+  if (!arguments.init && arguments.config.empty()) {
+    std::cerr << kUsage;
+    return exit_code_of(Stage::kUsage);
+  }
+  const Result<void> done = run(arguments);
+  if (!done) {
+    log_failure("cannot serve", done.error());
+    return exit_code_of(done.error().stage());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace ensconce::broker
+
+int main(int argc, char** argv) {
+  try {
+    return ensconce::broker::main_with(argc, argv);
+  } catch (const std::exception&) {
+    // What an exception says may quote what it stumbled over.
+    ensconce::log_error("stopped by an unexpected exception");
+    return 1;
+  }
+}

@@ -1,0 +1,57 @@
+#include "ensconce/keybroker/config.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "ensconce/base/file.h"
+
+namespace ensconce {
+namespace {
+
+const std::string kOwners = "owner_keys = [\"" + std::string(64, 'a') + "\"]\n";
+const std::string kGood = "format = \"ensconce-broker/1\"\n" + kOwners;
+
+TEST(BrokerConfig, ReadsEveryKey) {
+  const BrokerConfig config =
+      parse_broker_config(kGood + "listen = \"[::1]:0\"\nstate = \"s\"\nlease_seconds = 60\n", "t")
+          .value();
+  EXPECT_EQ(config.address, "[::1]");
+  EXPECT_EQ(config.port, 0);
+  EXPECT_EQ(config.state, "s");
+  EXPECT_EQ(config.lease_seconds, 60U);
+  EXPECT_EQ(config.owner_keys.size(), 1U);
+}
+
+TEST(BrokerConfig, BindsLoopbackByDefault) {
+  EXPECT_EQ(parse_broker_config(kGood, "t")->address, "127.0.0.1");
+}
+
+TEST(BrokerConfig, RejectsWhatItDoesNotKnow) {
+  for (const std::string& text :
+       {std::string(), kOwners, std::string("format = \"ensconce-broker/1\"\n"),
+        "format = \"ensconce-broker/2\"\n" + kOwners, kGood + "lisen = \"127.0.0.1:1\"\n",
+        kGood + "listen = \"127.0.0.1\"\n", kGood + "listen = \":1\"\n",
+        kGood + "listen = \"127.0.0.1:65536\"\n", kGood + "lease_seconds = 0\n",
+        kGood + "lease_seconds = 86401\n", kGood + "= 1",
+        std::string("format = \"ensconce-broker/1\"\nowner_keys = []\n"),
+        std::string("format = \"ensconce-broker/1\"\nowner_keys = [\"aa\"]\n")}) {
+    const auto config = parse_broker_config(text, "t");
+    ASSERT_FALSE(config) << text;
+    EXPECT_TRUE(config.error().is(KeyBrokerError::kConfig)) << text;
+  }
+}
+
+TEST(BrokerConfig, ReadsTheSampleOfItsPage) {
+  const char* root = std::getenv("ENSCONCE_SOURCE_DIR");
+  ASSERT_NE(root, nullptr);
+  const std::string page =
+      read_text_file(std::filesystem::path(root) / "docs/config-broker.md").value();
+  const std::size_t start = page.find("```toml\n") + 8;
+  const std::string sample = page.substr(start, page.find("```", start) - start);
+  const auto config = parse_broker_config(sample, "docs/config-broker.md");
+  EXPECT_TRUE(config) << config.error().to_string();
+}
+
+}  // namespace
+}  // namespace ensconce
