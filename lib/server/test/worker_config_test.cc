@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ensconce/codec/error.h"
 #include "ensconce/server/error.h"
 
 namespace ensconce {
@@ -72,7 +73,8 @@ TEST(WorkerConfig, RejectsValuesOfAnotherForm) {
   expect_refused(with("epoch_seconds = 60", "epoch_seconds = 0"));
   expect_refused(with("minimum_version = 2", "minimum_version = 0"));
   expect_refused(with("owner_keys = [", "owner_keys = [1,"));
-  expect_refused("not toml");
+  const auto no_toml = parse_worker_config("not toml", "worker.toml");
+  EXPECT_TRUE(no_toml.error().is(CodecError::kBadToml));
 }
 
 TEST(WorkerConfig, DigestCoversWhatNobodyPinsAndNothingElse) {
