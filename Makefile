@@ -10,6 +10,10 @@ TEST_JOBS ?= 2
 SECONDS ?= 60
 BENCH ?=
 CHANGED ?=
+# Where the set-up puts engine and models; absolute, since tests run in folders of their own.
+ENSCONCE_CACHE := $(abspath $(or $(ENSCONCE_CACHE),.cache))
+ENSCONCE_MODELS ?= $(ENSCONCE_CACHE)/models
+export ENSCONCE_CACHE ENSCONCE_MODELS
 CTEST := ctest --output-on-failure --no-tests=error -j $(TEST_JOBS)
 
 .PHONY: help demo test test-asan test-tsan bench fuzz format lint clean

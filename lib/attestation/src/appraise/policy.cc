@@ -254,7 +254,7 @@ Result<Chosen> choose(Table& table, std::string_view key, unsigned allowed, std:
       }
     }
     if (std::none_of(std::begin(kOperators), std::end(kOperators),
-                     [&](const NamedOperator& known) { return name == known.name; })) {
+                     [&name = name](const NamedOperator& known) { return name == known.name; })) {
       return refuse(PolicyError::kUnknownField, where + "." + name + " is not known here",
                     "write " + operator_names(allowed));
     }
