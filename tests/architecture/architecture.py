@@ -181,7 +181,8 @@ class Tree:
             found = (folder / name).resolve()
             if found.is_file() and found.is_relative_to(home.resolve()):
                 return True
-        return False
+        # A test may borrow another's fixture, never another library's inside.
+        return unit_of(path) is None and any(self.root.glob(f"lib/*/test/{name}"))
 
     def examine_links(self, path):
         text = re.sub(r"#[^\n]*", "", (self.root / path).read_text(encoding="utf-8"))

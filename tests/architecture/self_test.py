@@ -123,6 +123,13 @@ class Architecture(unittest.TestCase):
         [problem] = self.problems(files)
         self.assertIn("neither a public header nor a private one", problem)
 
+    def test_accepts_a_fixture_of_another_test_in_tests_alone(self):
+        files = {"lib/net/test/fixture.h": "#pragma once\n",
+                 "tests/integration/a_test.cc": '#include "fixture.h"\n'}
+        self.assertEqual(self.problems(files), [])
+        files["lib/crypto/src/a.cc"] = '#include "fixture.h"\n'
+        self.assertEqual(len(self.problems(files)), 1)
+
     def test_rejects_a_header_that_does_not_exist(self):
         self.rejects("lib/crypto/src/a.cc", '#include "ensconce/base/nothing.h"\n',
                      "no such public header")
