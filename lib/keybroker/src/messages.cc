@@ -16,30 +16,36 @@ constexpr std::size_t kMaxId = 64;
 struct NamedCode {
   KeyBrokerError code;
   std::string_view name;
+  std::string_view words;  // ours, for the people at the other end
 };
-// What a peer is told. kUntrustedAnswer and kConfig never travel.
+// What a peer is told: the name. kUntrustedAnswer and kConfig never travel.
 constexpr std::array<NamedCode, 21> kNames = {{
-    {KeyBrokerError::kMalformed, "Malformed"},
-    {KeyBrokerError::kVersion, "ProtocolVersion"},
-    {KeyBrokerError::kNoSession, "Session"},
-    {KeyBrokerError::kNonce, "Nonce"},
-    {KeyBrokerError::kReleaseKey, "ReleaseKey"},
-    {KeyBrokerError::kReportData, "ReportData"},
-    {KeyBrokerError::kEvidence, "Evidence"},
-    {KeyBrokerError::kDenied, "PolicyDeny"},
-    {KeyBrokerError::kNoSuchKey, "KeyNotFound"},
-    {KeyBrokerError::kNoSuchPolicy, "PolicyNotFound"},
-    {KeyBrokerError::kNoSuchPath, "InvalidRequestPath"},
-    {KeyBrokerError::kRevoked, "Revoked"},
-    {KeyBrokerError::kExpired, "Expired"},
-    {KeyBrokerError::kRolledBack, "RolledBack"},
-    {KeyBrokerError::kUsesExhausted, "UsesExhausted"},
-    {KeyBrokerError::kUnauthorised, "Unauthorised"},
-    {KeyBrokerError::kReplayed, "Replayed"},
-    {KeyBrokerError::kConflict, "Conflict"},
-    {KeyBrokerError::kFull, "Full"},
-    {KeyBrokerError::kStore, "Store"},
-    {KeyBrokerError::kUnavailable, "Unavailable"},
+    {KeyBrokerError::kMalformed, "Malformed", "the broker cannot read the request"},
+    {KeyBrokerError::kVersion, "ProtocolVersion",
+     "the broker speaks another version of the protocol"},
+    {KeyBrokerError::kNoSession, "Session", "the broker knows no such session"},
+    {KeyBrokerError::kNonce, "Nonce", "the evidence answers another challenge"},
+    {KeyBrokerError::kReleaseKey, "ReleaseKey",
+     "the key to wrap to is not the attested release key"},
+    {KeyBrokerError::kReportData, "ReportData", "the report does not cover what was sent"},
+    {KeyBrokerError::kEvidence, "Evidence", "the evidence does not verify"},
+    {KeyBrokerError::kDenied, "PolicyDeny", "the owner's release policy says no"},
+    {KeyBrokerError::kNoSuchKey, "KeyNotFound", "the broker has no such key"},
+    {KeyBrokerError::kNoSuchPolicy, "PolicyNotFound", "the broker has no policy of that name"},
+    {KeyBrokerError::kNoSuchPath, "InvalidRequestPath", "the broker has no such path"},
+    {KeyBrokerError::kRevoked, "Revoked", "the owner revoked the key"},
+    {KeyBrokerError::kExpired, "Expired", "the key is past its time"},
+    {KeyBrokerError::kRolledBack, "RolledBack", "older than the model's minimum version"},
+    {KeyBrokerError::kUsesExhausted, "UsesExhausted",
+     "the key was released as often as its owner allows"},
+    {KeyBrokerError::kUnauthorised, "Unauthorised", "the broker does not take this from this key"},
+    {KeyBrokerError::kReplayed, "Replayed",
+     "the broker saw this request before, or its clock and ours differ"},
+    {KeyBrokerError::kConflict, "Conflict",
+     "the broker has that key already, or a higher minimum version"},
+    {KeyBrokerError::kFull, "Full", "the broker keeps no more of these"},
+    {KeyBrokerError::kStore, "Store", "the broker's store failed"},
+    {KeyBrokerError::kUnavailable, "Unavailable", "the broker is busy"},
 }};
 constexpr std::string_view kTypePrefix = "/kbs/v0/errors/";
 
@@ -214,9 +220,11 @@ Error error_of(const WireResponse& response) {
   const std::string_view name = std::string_view(*type).substr(type->rfind('/') + 1);
   for (const NamedCode& named : kNames) {
     if (named.name == name) {
-      return {named.code, detail.empty() || detail == error_info(named.code).id
-                              ? "the broker says so"
-                              : "the broker refused by " + detail};
+      std::string words(named.words);
+      if (!detail.empty() && detail != error_info(named.code).id) {
+        words += " (" + detail + ")";
+      }
+      return {named.code, std::move(words)};
     }
   }
   return {KeyBrokerError::kUnavailable, status};
