@@ -47,7 +47,8 @@ Result<std::vector<FileEntry>> parse_payload_front(ByteView payload, const Bundl
   if (sha256(*table) != header.table_digest) {
     return Error(SealedModelError::kTableDigest, "the file table is not the one in the header");
   }
-  const auto decoded = cbor::decode(*table, {.max_depth = 3, .max_items = 1 + 4 * kMaxBundleFiles});
+  const auto decoded =
+      cbor::decode(*table, {.max_depth = 3, .max_items = 1 + 4 * (kMaxBundleFiles + 1)});
   if (!decoded) {
     return bad_table(decoded.error().to_string());
   }

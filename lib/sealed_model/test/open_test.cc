@@ -454,10 +454,10 @@ TEST_F(OpenTest, RejectsTableOverItsLimits) {
     EXPECT_TRUE(
         open_bytes(payload_of(table_len, behind), key_).error().is(SealedModelError::kBadTable));
   }
-  for (const std::size_t len : {0, 3}) {
+  for (const Bytes& shorter_than_a_length : {Bytes{}, Bytes{0, 0, 0}}) {
     Forgery lie;
-    lie.payload = Bytes(len);
-    EXPECT_TRUE(open_bytes(forge(lie), key_).error().is(SealedModelError::kBadTable)) << len;
+    lie.payload = shorter_than_a_length;
+    EXPECT_TRUE(open_bytes(forge(lie), key_).error().is(SealedModelError::kBadTable));
   }
 }
 
@@ -493,13 +493,11 @@ TEST_F(OpenTest, VerifiesHeadAndLengthWithoutAKey) {
   EXPECT_EQ(head->manifest_digest(), sealed.manifest_digest);
   EXPECT_TRUE(
       read_verified_head(path("m.sealed"), {}, 1).error().is(SealedModelError::kForeignOwner));
-  Bytes bundle = read(path("m.sealed"));
-  bundle.push_back(0);
-  write(path("longer"), bundle);
+  const Bytes bundle = read(path("m.sealed"));
+  write(path("longer"), concat({bundle, Bytes(1)}));
   EXPECT_TRUE(
       read_verified_head(path("longer"), owners, 1).error().is(SealedModelError::kExtended));
-  bundle.resize(bundle.size() - 2);
-  write(path("shorter"), bundle);
+  write(path("shorter"), ByteView(bundle).first(bundle.size() - 1));
   EXPECT_TRUE(
       read_verified_head(path("shorter"), owners, 1).error().is(SealedModelError::kTruncated));
 }
