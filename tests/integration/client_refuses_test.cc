@@ -1,0 +1,529 @@
+// What a client refuses before an input leaves it, each by its own code. The genuine worker serves
+// on (Whole::TearDown).
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "ensconce/attestation/verify/error.h"
+#include "ensconce/crypto/x509.h"
+#include "tls_fixture.h"
+#include "whole.h"
+
+namespace ensconce::whole {
+namespace {
+
+using std::chrono::minutes;
+
+// MadeWorker is a worker whose every word a test may choose. As made, it tells the truth: what is
+// refused is refused for the one thing that was changed.
+class MadeWorker {
+ public:
+  MadeWorker(const SharedClock& clock, Random& random, AttestedWorker& genuine)
+      : clock_(clock), genuine_(genuine), session(Ed25519PrivateKey::generate(random)) {
+    beacon = {random.array<32>(), clock.now(), random.array<16>()};
+    statement.tls_key_hash = sha384(tls.public_key().spki_der());
+    statement.boot_id = beacon.boot_id;
+    statement.epoch = 1;
+    statement.keys.tls = {statement.tls_key_hash};
+    statement.keys.session = session.public_key();
+    statement.keys.release = EcPrivateKey::generate(Curve::kP256).public_key().point();
+    statement.keys.receipt = session.public_key();
+    statement.software = "ensconce-worker made";
+    statement.security = {
+        "none", "shared", "none", {owner().public_key()}, broker_key().public_key()};
+    const BundleHeader& header = whole::genuine().result.header;
+    model = {
+        header.name, header.version, whole::genuine().result.manifest_digest, header.owner_key, {}};
+    lease = {{},          model.manifest_digest,     session.public_key(),
+             clock.now(), clock.now() + minutes(60), 1};
+  }
+
+  [[nodiscard]] TlsIdentity identity() const {
+    CertificateBuilder builder;
+    builder.subject_cn("made").serial(1).validity(kNow, kNow + std::chrono::hours(1));
+    return {builder.key(tls.public_key()).self_sign(tls).der(), tls.pkcs8_der()};
+  }
+
+  HttpResponse handle(const HttpRequest& request, const ConnectionInfo& connection) {
+    const std::string_view path = path_of(request.target);
+    HttpResponse out;
+    if (path == kEvidencePath) {
+      out.body = to_bytes(write_evidence_document(
+          document(query_of(request.target)->at("nonce"), connection.exporter)));
+    } else if (path == kServedListPath) {
+      out.body = served(query_of(request.target)->at("statement"));
+    } else {
+      return genuine_.handle(request, connection);
+    }
+    return out;
+  }
+
+ private:
+  const SharedClock& clock_;
+  AttestedWorker& genuine_;
+
+ public:
+  Processor processor;
+  EcPrivateKey tls = EcPrivateKey::generate(Curve::kP256);
+  Ed25519PrivateKey session;
+  Beacon beacon;
+  Ed25519PrivateKey beacon_signer = broker_key();
+  Statement statement;  // its challenge is filled in
+  ChannelKind proof_kind = ChannelKind::kTlsExporter;
+  std::function<void(EvidenceDocument&)> edit_document;
+  ServedModel model;  // its lease is filled in
+  Lease lease;
+  Ed25519PrivateKey lease_signer = broker_key();
+  std::function<void(ServedList&)> edit_list;
+  std::optional<Ed25519PrivateKey> list_signer;
+
+ private:
+  [[nodiscard]] EvidenceDocument document(const std::string& nonce, const ByteArray<32>& exporter) {
+    const ByteArray<32> own = to_array<32>(from_hex(nonce).value()).value();
+    EvidenceDocument out;
+    out.beacon = sign_beacon(beacon, beacon_signer);
+    Statement said = statement;
+    said.challenge = beacon_challenge(*out.beacon);
+    out.statement = encode_statement(said);
+    HardwareEvidence hardware = processor.attest(report_data_for(out.statement)).value();
+    out.evidence = {std::move(hardware.evidence)};
+    out.endorsements = std::move(hardware.endorsements);
+    out.session =
+        prove_session(session, proof_kind, own, exporter, sha256(out.statement), clock_.now());
+    if (edit_document) {
+      edit_document(out);
+    }
+    return out;
+  }
+
+  [[nodiscard]] Bytes served(const std::string& statement_digest) {
+    ServedList list;
+    list.statement_digest = to_array<32>(from_hex(statement_digest).value()).value();
+    list.sequence = 1;
+    list.models = {model};
+    list.models.front().lease = sign_lease(lease_signer, lease);
+    if (edit_list) {
+      edit_list(list);
+    }
+    return sign_served_list(list_signer ? *list_signer : session, list);
+  }
+};
+
+class ClientRefuses : public Whole {
+ protected:
+  ConnectOutcome reach(const PolicySays& says = {}) {
+    const auto server =
+        serve(made_.identity(), [this](const HttpRequest& request, const ConnectionInfo& info) {
+          return made_.handle(request, info);
+        });
+    ConnectOutcome outcome = connect(server->port(), says);
+    if (outcome.client) {
+      answer_ = infer(**outcome.client, says.model);
+    }
+    return outcome;
+  }
+  // reach_model connects, which must work, and returns what came of the request.
+  Result<AttestedClient::Answer> reach_model(const PolicySays& says = {}) {
+    const ConnectOutcome outcome = reach(says);
+    if (!outcome.client) {
+      return outcome.client.error();
+    }
+    return *std::move(answer_);
+  }
+
+  MadeWorker made_{clock_, random_, *worker_};
+  std::optional<Result<AttestedClient::Answer>> answer_;
+};
+
+TEST_F(ClientRefuses, NothingOfAMadeWorkerThatTellsTheTruth) {
+  const auto answer = reach_model();
+  ASSERT_TRUE(answer) << answer.error().to_string();
+}
+
+// ---- Evidence ----------------------------------------------------------------------------------
+
+TEST_F(ClientRefuses, ADebuggableGuest) {
+  made_.processor.report.policy |= std::uint64_t{1} << 19U;
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kDebug));
+}
+
+TEST_F(ClientRefuses, AMeasurementThePolicyDoesNotName) {
+  made_.processor.report.measurement[47] ^= 1;
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kMeasurement));
+}
+
+TEST_F(ClientRefuses, ASimulatedRootThePolicyDoesNotList) {
+  EXPECT_TRUE(refused_with(connect({.root = other_pki().ark().spki_sha256()}),
+                           AttestationError::kArkPinned));
+}
+
+TEST_F(ClientRefuses, AnExpiredChipCertificate) {
+  client_clock_.set(kChipCertificateEnds + Millis(1000));
+  EXPECT_TRUE(refused_with(connect(), AttestationError::kCertExpired));
+  client_clock_.set(kNow);
+}
+
+TEST_F(ClientRefuses, EachSignedFieldOfTheReportChanged) {
+  struct Change {
+    const char* field;
+    void (*make)(SnpReport&);
+    AttestationError code = AttestationError::kReportSignature;
+  };
+  // The rest of the chain is judged before the signature, and each kind of key has a chain of its
+  // own.
+  const std::vector<Change> changes{
+      {"version", [](SnpReport& r) { r.version = 5; }},
+      {"guest_svn", [](SnpReport& r) { r.guest_svn ^= 1; }},
+      {"policy", [](SnpReport& r) { r.policy ^= std::uint64_t{1} << 16U; }},
+      {"family_id", [](SnpReport& r) { r.family_id[0] ^= 1; }},
+      {"image_id", [](SnpReport& r) { r.image_id[0] ^= 1; }},
+      {"vmpl", [](SnpReport& r) { r.vmpl ^= 1; }},
+      {"current_tcb", [](SnpReport& r) { r.current_tcb[0] ^= 1; }},
+      {"platform_info", [](SnpReport& r) { r.platform_info ^= 1; }},
+      {"author_key_enabled", [](SnpReport& r) { r.author_key_enabled = !r.author_key_enabled; }},
+      {"chip_key_masked", [](SnpReport& r) { r.chip_key_masked = !r.chip_key_masked; }},
+      {"signing_key", [](SnpReport& r) { r.signing_key = SnpSigningKey::kVlek; },
+       AttestationError::kChainNames},
+      {"report_data", [](SnpReport& r) { r.report_data[0] ^= 1; }},
+      {"measurement", [](SnpReport& r) { r.measurement[0] ^= 1; }},
+      {"host_data", [](SnpReport& r) { r.host_data[0] ^= 1; }},
+      {"id_key_digest", [](SnpReport& r) { r.id_key_digest[0] ^= 1; }},
+      {"author_key_digest", [](SnpReport& r) { r.author_key_digest[0] ^= 1; }},
+      {"report_id", [](SnpReport& r) { r.report_id[0] ^= 1; }},
+      {"report_id_ma", [](SnpReport& r) { r.report_id_ma[0] ^= 1; }},
+      {"reported_tcb", [](SnpReport& r) { r.reported_tcb[0] ^= 1; }},
+      {"cpuid_family", [](SnpReport& r) { r.cpuid_family ^= 1; }},
+      {"cpuid_model", [](SnpReport& r) { r.cpuid_model ^= 1; }},
+      {"cpuid_stepping", [](SnpReport& r) { r.cpuid_stepping ^= 1; }},
+      {"chip_id", [](SnpReport& r) { r.chip_id[0] ^= 1; }},
+      {"committed_tcb", [](SnpReport& r) { r.committed_tcb[0] ^= 1; }},
+      {"current_firmware", [](SnpReport& r) { r.current_firmware.build ^= 1; }},
+      {"committed_firmware", [](SnpReport& r) { r.committed_firmware.build ^= 1; }},
+      {"launch_tcb", [](SnpReport& r) { r.launch_tcb[0] ^= 1; }},
+      {"signature_r", [](SnpReport& r) { r.signature_r[47] ^= 1; }},
+      {"signature_s", [](SnpReport& r) { r.signature_s[47] ^= 1; }},
+  };
+  std::atomic<const Change*> change = nullptr;
+  made_.edit_document = [&](EvidenceDocument& document) {
+    SnpReport report = parse_snp_report(document.evidence.front().data).value();
+    change.load()->make(report);
+    document.evidence.front().data = write_snp_report(report);
+  };
+  const auto server =
+      serve(made_.identity(), [this](const HttpRequest& request, const ConnectionInfo& info) {
+        return made_.handle(request, info);
+      });
+  for (const Change& each : changes) {
+    change = &each;
+    EXPECT_TRUE(refused_with(connect(server->port()), each.code)) << each.field;
+  }
+}
+
+TEST_F(ClientRefuses, AStatementTheReportWasNotMadeFor) {
+  made_.edit_document = [&](EvidenceDocument& document) {
+    Statement other = made_.statement;
+    other.challenge = beacon_challenge(*document.beacon);
+    other.keys.session = key_of(9).public_key();
+    document.statement = encode_statement(other);
+  };
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kReportData));
+}
+
+TEST_F(ClientRefuses, ADocumentWithoutASnpReport) {
+  made_.edit_document = [](EvidenceDocument& document) { document.evidence.clear(); };
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kNoEvidence));
+}
+
+TEST_F(ClientRefuses, AServerThatOffersNoEvidence) {
+  const auto server = serve(test::make_identity(), [](const HttpRequest&, const ConnectionInfo&) {
+    return json_error(404, "no such path");
+  });
+  EXPECT_TRUE(refused_with(connect(server->port()), ChannelError::kNoEvidence));
+}
+
+TEST_F(ClientRefuses, SomethingElseInPlaceOfADocument) {
+  const auto server = serve(test::make_identity(), [](const HttpRequest&, const ConnectionInfo&) {
+    return HttpResponse{200, {}, to_bytes("{\"format\":\"other\"}")};
+  });
+  EXPECT_TRUE(refused_with(connect(server->port()), ChannelError::kBadDocument));
+}
+
+// ---- Freshness ---------------------------------------------------------------------------------
+
+TEST_F(ClientRefuses, ABeaconThatIsTooOld) {
+  client_clock_.advance(minutes(20));
+  EXPECT_TRUE(connect().client);
+  client_clock_.advance(Millis(1));
+  EXPECT_TRUE(refused_with(connect(), AttestationError::kFreshnessAge));
+  client_clock_.set(kNow);
+}
+
+TEST_F(ClientRefuses, ABeaconFromAheadOfItsClock) {
+  client_clock_.set(kNow - minutes(2) - Millis(1));
+  EXPECT_TRUE(refused_with(connect(), AttestationError::kFreshnessFuture));
+  client_clock_.set(kNow);
+}
+
+TEST_F(ClientRefuses, ABeaconOfAnotherBroker) {
+  made_.beacon_signer = key_of(9);
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kBeaconSignature));
+}
+
+TEST_F(ClientRefuses, ABeaconForAnotherBoot) {
+  made_.beacon.boot_id[0] ^= 1;
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kFreshnessBootId));
+}
+
+TEST_F(ClientRefuses, AFreshBeaconBesideStaleEvidence) {
+  made_.edit_document = [&](EvidenceDocument& document) {
+    Beacon newer = made_.beacon;
+    newer.random[0] ^= 1;
+    document.beacon = sign_beacon(newer, broker_key());
+  };
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kFreshnessChallenge));
+}
+
+TEST_F(ClientRefuses, EvidenceWithoutABeacon) {
+  made_.edit_document = [](EvidenceDocument& document) { document.beacon.reset(); };
+  EXPECT_TRUE(refused_with(reach(), AttestationError::kFreshnessKnown));
+}
+
+TEST_F(ClientRefuses, EvidenceForAnotherNonceWhereItAskedForItsOwn) {
+  const PolicySays own{.freshness = "hardware = true\n"};
+  EXPECT_TRUE(refused_with(reach(own), AttestationError::kFreshnessChallenge));
+  const ConnectOutcome genuine = connect(own);
+  EXPECT_TRUE(genuine.client) << genuine.client.error().to_string();
+}
+
+TEST_F(ClientRefuses, AnAffirmationThatHasEnded) {
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client);
+  client_clock_.advance(minutes(20) + Millis(1));
+  EXPECT_TRUE(refused_with(infer(**outcome.client), ChannelError::kNotAffirmed));
+  client_clock_.set(kNow);
+  EXPECT_TRUE(infer(**outcome.client));
+}
+
+// ---- Session -----------------------------------------------------------------------------------
+
+TEST_F(ClientRefuses, ADocumentPlayedAgain) {
+  std::mutex mutex;
+  std::optional<HttpResponse> first;
+  const auto server = serve(worker_->tls_identity(),
+                            [&](const HttpRequest& request, const ConnectionInfo& connection) {
+                              if (path_of(request.target) != kEvidencePath) {
+                                return worker_->handle(request, connection);
+                              }
+                              const std::lock_guard lock(mutex);
+                              if (!first) {
+                                first = worker_->handle(request, connection);
+                              }
+                              return *first;
+                            });
+  EXPECT_TRUE(connect(server->port()).client);
+  EXPECT_TRUE(refused_with(connect(server->port()), ChannelError::kProofNonce));
+}
+
+TEST_F(ClientRefuses, ASessionProofOfTheOtherKind) {
+  made_.proof_kind = ChannelKind::kOhttpKey;
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kProofKind));
+}
+
+TEST_F(ClientRefuses, ASessionProofForAnotherSession) {
+  // Whoever holds the worker's TLS key, but not its session key, ends the client's connection and
+  // asks the worker over one of his own.
+  const auto relay = serve(
+      worker_->tls_identity(),
+      [this](const HttpRequest& request, const ConnectionInfo&) { return exchange(request); });
+  EXPECT_TRUE(refused_with(connect(relay->port()), ChannelError::kProofBinding));
+}
+
+TEST_F(ClientRefuses, ASessionProofOverAnotherStatement) {
+  made_.edit_document = [](EvidenceDocument& d) { d.session->statement_digest[0] ^= 1; };
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kProofStatement));
+}
+
+TEST_F(ClientRefuses, ASessionProofByAnotherKey) {
+  made_.edit_document = [](EvidenceDocument& d) {
+    const SessionProof& p = *d.session;
+    d.session = prove_session(key_of(9), p.kind, p.nonce, p.binding, p.statement_digest, p.time);
+  };
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kProofSignature));
+}
+
+TEST_F(ClientRefuses, ADocumentWithoutASessionProof) {
+  made_.edit_document = [](EvidenceDocument& d) { d.session.reset(); };
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kNoSessionProof));
+}
+
+TEST_F(ClientRefuses, ARelayThatForwardsTheGenuineWorkersEvidence) {
+  std::atomic<int> other_requests = 0;
+  const auto relay =
+      serve(test::make_identity(), [&](const HttpRequest& request, const ConnectionInfo&) {
+        other_requests += path_of(request.target) == kEvidencePath ? 0 : 1;
+        return exchange(request);
+      });
+  EXPECT_TRUE(refused_with(connect(relay->port()), ChannelError::kForeignTlsKey));
+  EXPECT_EQ(other_requests, 0);
+}
+
+// OldServer speaks TLS as OpenSSL would by itself, to one client.
+class OldServer {
+ public:
+  OldServer(int max_version, std::size_t num_tickets)
+      : listening_(test::listen_on_loopback()),
+        thread_([this, max_version, num_tickets] { run(max_version, num_tickets); }) {}
+  [[nodiscard]] std::uint16_t port() const { return listening_.second; }
+
+ private:
+  void run(int max_version, std::size_t num_tickets) const {
+    const Fd fd(::accept(listening_.first.get(), nullptr, nullptr));
+    const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()),
+                                                                    SSL_CTX_free);
+    test::use_identity(context.get(), test::make_identity());
+    SSL_CTX_set_max_proto_version(context.get(), max_version);
+    SSL_CTX_set_num_tickets(context.get(), num_tickets);
+    const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.get()), SSL_free);
+    SSL_set_fd(ssl.get(), fd.get());
+    char block[4096];
+    if (SSL_accept(ssl.get()) == 1 && SSL_read(ssl.get(), block, sizeof(block)) > 0) {
+      constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+      SSL_write(ssl.get(), kAnswer.data(), static_cast<int>(kAnswer.size()));
+      SSL_shutdown(ssl.get());
+    }
+  }
+
+  std::pair<Fd, std::uint16_t> listening_;
+  std::jthread thread_;
+};
+
+TEST_F(ClientRefuses, Tls12) {
+  const OldServer server(TLS1_2_VERSION, 0);
+  EXPECT_TRUE(refused_with(connect(server.port()), NetError::kTlsVersion));
+}
+
+TEST_F(ClientRefuses, ATlsTicket) {
+  const OldServer server(TLS1_3_VERSION, 1);
+  EXPECT_TRUE(refused_with(connect(server.port()), NetError::kTlsTicket));
+  const OldServer without(TLS1_3_VERSION, 0);
+  EXPECT_TRUE(refused_with(connect(without.port()), ChannelError::kBadDocument));
+}
+
+TEST_F(ClientRefuses, PlainHttp) {
+  const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+  EXPECT_TRUE(refused_with(AttestedClient::connect(test::local("http", server_->port()), policy, {},
+                                                   client_clock_, random_),
+                           NetError::kBadUrl));
+}
+
+// ---- Served list and models --------------------------------------------------------------------
+
+TEST_F(ClientRefuses, AServedListOfAnotherStatement) {
+  made_.edit_list = [](ServedList& list) { list.statement_digest[0] ^= 1; };
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kServedStatement));
+}
+
+TEST_F(ClientRefuses, AServedListByAnotherKey) {
+  made_.list_signer.emplace(key_of(9));
+  EXPECT_TRUE(refused_with(reach(), ChannelError::kServedSignature));
+}
+
+TEST_F(ClientRefuses, AModelOfAnotherOwner) {
+  made_.model.owner = other_owner().public_key();
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kModelOwner));
+}
+
+TEST_F(ClientRefuses, AnOlderVersionThanItsPolicys) {
+  const ConnectOutcome outcome = connect({.minimum_version = 2});
+  ASSERT_TRUE(outcome.client);
+  EXPECT_TRUE(refused_with(infer(**outcome.client), ChannelError::kModelRolledBack));
+}
+
+TEST_F(ClientRefuses, AnOlderVersionThanTheBrokers) {
+  made_.lease.minimum_version = 2;
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kModelRolledBack));
+}
+
+TEST_F(ClientRefuses, AModelItsPolicyDoesNotName) {
+  const ConnectOutcome outcome = connect({.model = "other"});
+  ASSERT_TRUE(outcome.client);
+  EXPECT_TRUE(refused_with(infer(**outcome.client), ChannelError::kModelNotInPolicy));
+}
+
+TEST_F(ClientRefuses, AModelThatIsNotServed) {
+  EXPECT_TRUE(refused_with(reach_model({.model = "other"}), ChannelError::kModelNotServed));
+}
+
+TEST_F(ClientRefuses, ALeaseThatHasEndedByItsOwnClock) {
+  made_.lease.not_after = clock_.now() + minutes(5);
+  client_clock_.advance(minutes(5));
+  const auto still = reach_model();
+  EXPECT_TRUE(still) << still.error().to_string();
+  client_clock_.advance(Millis(1));
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kLeaseExpired));
+}
+
+TEST_F(ClientRefuses, ALeaseOfAnotherBroker) {
+  made_.lease_signer = key_of(9);
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kLeaseSignature));
+}
+
+TEST_F(ClientRefuses, ALeaseOfAnotherWorker) {
+  made_.lease.session_key = key_of(9).public_key();
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kLeaseSession));
+}
+
+TEST_F(ClientRefuses, ALeaseForAnotherBundle) {
+  made_.lease.manifest_digest[0] ^= 1;
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kLeaseManifest));
+}
+
+TEST_F(ClientRefuses, AnAnswerThatNamesAnotherBundle) {
+  const auto server =
+      serve(made_.identity(), [this](const HttpRequest& request, const ConnectionInfo& info) {
+        HttpResponse out = made_.handle(request, info);
+        if (out.headers.get(kBundleHeader)) {
+          out.headers.set(std::string(kBundleHeader), std::string(64, '0'));
+        }
+        return out;
+      });
+  const ConnectOutcome outcome = connect(server->port());
+  ASSERT_TRUE(outcome.client);
+  EXPECT_TRUE(refused_with(infer(**outcome.client), ChannelError::kUnexpectedAnswer));
+}
+
+// ---- Policy ------------------------------------------------------------------------------------
+
+TEST(ClientPolicy, IsRefusedWithAnyFieldMissing) {
+  const std::string text = client_policy();
+  int fields = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at) + 1;
+    const std::string line = text.substr(at, end - at);
+    // An empty `accept` says no more than none at all, as long as a root is listed.
+    if (line.find(" = ") != std::string::npos && !line.starts_with("accept")) {
+      const auto policy = AppraisalPolicy::parse(text.substr(0, at) + text.substr(end), "p");
+      EXPECT_TRUE(refused_with(policy, PolicyError::kMissingField)) << line;
+      ++fields;
+    }
+    at = end;
+  }
+  EXPECT_EQ(fields, 32);
+}
+
+TEST(ClientPolicy, IsRefusedWithAnUnknownField) {
+  for (const char* section : {"[anchors]\n", "[[anchors.listed]]\n", "[snp]\n", "[security]\n",
+                              "[freshness]\n", "[[model]]\n"}) {
+    std::string text = client_policy();
+    text.insert(text.find(section) + std::string_view(section).size(), "unheard_of = true\n");
+    EXPECT_TRUE(refused_with(AppraisalPolicy::parse(text, "p"), PolicyError::kUnknownField))
+        << section;
+  }
+  EXPECT_TRUE(refused_with(AppraisalPolicy::parse("unheard_of = true\n" + client_policy(), "p"),
+                           PolicyError::kUnknownField));
+}
+
+}  // namespace
+}  // namespace ensconce::whole
