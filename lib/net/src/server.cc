@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -11,15 +12,16 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/vector_body.hpp>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ensconce/base/log.h"
@@ -58,7 +60,113 @@ struct WipingAllocator {
 };
 
 using Buffer = beast::basic_flat_buffer<WipingAllocator<char>>;
-using Parser = http::request_parser<http::vector_body<std::uint8_t, WipingAllocator<std::uint8_t>>>;
+
+// BodyBudget counts what bodies hold over all connections. Nothing is published through the
+// counter, so its accesses are relaxed.
+class BodyBudget {
+ public:
+  explicit BodyBudget(std::size_t limit) : limit_(limit) {}
+  [[nodiscard]] bool take(std::size_t n) {
+    std::size_t held = held_.load(std::memory_order_relaxed);
+    do {
+      if (n > limit_ - held) {
+        return false;
+      }
+    } while (!held_.compare_exchange_weak(held, held + n, std::memory_order_relaxed));
+    return true;
+  }
+  void give_back(std::size_t n) { held_.fetch_sub(n, std::memory_order_relaxed); }
+
+ private:
+  const std::size_t limit_;
+  std::atomic<std::size_t> held_ = 0;  // never more than limit_
+};
+
+// BodySink is where a connection's body is gathered, with its share of the budget.
+class BodySink {
+ public:
+  BodySink(BodyBudget& budget, Bytes& body, std::size_t max_body)
+      : budget_(budget), body_(body), max_body_(max_body) {}
+  ~BodySink() { drop(); }
+  BodySink(const BodySink&) = delete;
+  BodySink& operator=(const BodySink&) = delete;
+
+  // reserve makes room for `len` bytes in all, unless the budget has not that much. The memory is
+  // touched only as bytes arrive.
+  [[nodiscard]] bool reserve(std::size_t len) {
+    if (len <= share_) {
+      return true;
+    }
+    if (!budget_.take(len - share_)) {
+      return false;
+    }
+    share_ = len;
+    Bytes grown;
+    grown.reserve(len);
+    grown.assign(body_.begin(), body_.end());
+    wipe(body_.data(), body_.size());
+    body_ = std::move(grown);
+    return true;
+  }
+
+  // append takes a piece of a body whose length is not known. The parser keeps the whole within
+  // max_body.
+  [[nodiscard]] bool append(ByteView piece) {
+    const std::size_t len = body_.size() + piece.size();
+    if (len > share_ && !reserve(std::max(len, std::min(2 * share_, max_body_)))) {
+      return false;
+    }
+    body_.insert(body_.end(), piece.begin(), piece.end());
+    return true;
+  }
+
+  // drop wipes and frees the body and gives its share back.
+  void drop() {
+    wipe(body_.data(), body_.size());
+    Bytes().swap(body_);
+    if (share_ > 0) {
+      budget_.give_back(std::exchange(share_, 0));
+    }
+  }
+
+ private:
+  BodyBudget& budget_;
+  Bytes& body_;
+  const std::size_t max_body_;
+  std::size_t share_ = 0;
+};
+
+error_code over_budget() { return make_error_code(boost::system::errc::not_enough_memory); }
+
+// SinkBody lets the parser write a chunked body where the handler reads it.
+struct SinkBody {
+  using value_type = BodySink*;
+  class reader {
+   public:
+    template <bool kIsRequest, typename Fields>
+    reader(http::header<kIsRequest, Fields>& /*head*/, value_type& sink) : sink_(sink) {}
+    static void init(const boost::optional<std::uint64_t>& /*len*/, error_code& ec) { ec = {}; }
+    template <typename Buffers>
+    std::size_t put(const Buffers& buffers, error_code& ec) {
+      std::size_t n = 0;
+      for (const asio::const_buffer piece : beast::buffers_range_ref(buffers)) {
+        if (!sink_->append({static_cast<const std::uint8_t*>(piece.data()), piece.size()})) {
+          ec = over_budget();
+          return n;
+        }
+        n += piece.size();
+      }
+      ec = {};
+      return n;
+    }
+    static void finish(error_code& ec) { ec = {}; }
+
+   private:
+    value_type& sink_;
+  };
+};
+
+using Parser = http::request_parser<SinkBody>;
 
 std::string text_of(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
@@ -71,7 +179,12 @@ struct Refusal {
   std::string_view message;
 };
 
+constexpr Refusal kBusy{503, "server busy"};
+
 Refusal refusal_of(const error_code& ec) {
+  if (ec == over_budget()) {
+    return kBusy;
+  }
   if (ec == http::error::header_limit || ec == http::error::buffer_overflow) {
     return {431, "header too large"};
   }
@@ -115,6 +228,7 @@ class HttpServer::Impl {
   Impl(ServerOptions options, HttpHandler handler)
       : options_(std::move(options)),
         handler_(std::move(handler)),
+        body_budget_(options_.limits.max_body_bytes_in_flight),
         pool_(std::max(options_.handler_threads, 1U)),
         ioc_(static_cast<int>(std::max(options_.io_threads, 1U))),
         acceptor_(asio::make_strand(ioc_)),
@@ -128,6 +242,7 @@ class HttpServer::Impl {
   [[nodiscard]] const ServerLimits& limits() const { return options_.limits; }
   [[nodiscard]] bool inline_handlers() const { return options_.handler_threads == 0; }
   asio::thread_pool& pool() { return pool_; }
+  BodyBudget& body_budget() { return body_budget_; }
   HttpResponse handle(const HttpRequest& request, const ConnectionInfo& info) const;
   void forget(const void* connection);
 
@@ -139,6 +254,7 @@ class HttpServer::Impl {
 
   ServerOptions options_;
   HttpHandler handler_;
+  BodyBudget body_budget_;
   std::uint16_t port_ = 0;
 
   std::mutex identity_mutex_;
@@ -169,7 +285,8 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
       : server_(server),
         socket_(std::move(socket)),
         timer_(socket_.get_executor()),
-        ssl_(std::move(ssl)) {
+        ssl_(std::move(ssl)),
+        sink_(server.body_budget(), request_.body, server.limits().max_body) {
     error_code ec;
     const tcp::endpoint peer = socket_.remote_endpoint(ec);
     info_.peer = ec ? std::string() : text_of(peer);
@@ -177,7 +294,7 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     buffer_.reserve(kReadStep);
   }
   ~Connection() {
-    wipe(request_.body.data(), request_.body.size());
+    sink_.drop();
     wipe(response_.body.data(), response_.body.size());
     wipe(head_.data(), head_.size());
     server_.forget(this);
@@ -320,6 +437,8 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     parser_->header_limit(
         static_cast<std::uint32_t>(std::min<std::size_t>(server_.limits().max_header, UINT32_MAX)));
     parser_->body_limit(server_.limits().max_body);
+    parser_->get().body() = &sink_;
+    sink_.drop();
     request_ = HttpRequest{};
     body_len_ = 0;
     filled_ = 0;
@@ -382,9 +501,11 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     const std::uint64_t len = parser_->content_length().value_or(0);
     const bool chunked = parser_->chunked();
     if (!chunked) {
-      // Past the head the parser is left out. The memory is touched only as bytes arrive.
+      // Past the head the parser is left out.
       body_len_ = static_cast<std::size_t>(len);
-      request_.body.reserve(body_len_);
+      if (!sink_.reserve(body_len_)) {
+        return refuse(kBusy);
+      }
       const std::size_t have = std::min(body_len_, buffer_.size());
       const auto* data = static_cast<const std::uint8_t*>(buffer_.data().data());
       request_.body.assign(data, data + have);
@@ -420,21 +541,24 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
 
   Io on_chunks() {
     // The fields were taken before the body, so trailers add none.
-    const auto& body = parser_->get().body();
-    request_.body.assign(body.begin(), body.end());
     return dispatch();
   }
 
   Io dispatch() {
-    deadline_ = Clock::time_point::max();
     parser_.reset();
     if (server_.inline_handlers()) {
+      deadline_ = Clock::time_point::max();
       run_handler();
       prepare_response();
       return Io::kDone;
     }
     state_ = State::kHandler;
+    taken_.store(false, std::memory_order_relaxed);
+    set_deadline(server_.limits().queue_timeout);
     asio::post(server_.pool(), [self = shared_from_this()] {
+      if (!self->take()) {
+        return;
+      }
       self->run_handler();
       asio::post(self->executor(), [self] {
         self->prepare_response();
@@ -444,12 +568,16 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     return Io::kEnd;
   }
 
+  // take says who answers a queued request: the first to call, a handler thread or the timer.
+  [[nodiscard]] bool take() { return !taken_.exchange(true, std::memory_order_acq_rel); }
+
   void run_handler() {
     response_ = server_.handle(request_, info_);
-    wipe(request_.body.data(), request_.body.size());
+    sink_.drop();
   }
 
   Io refuse(const Refusal& why) {
+    sink_.drop();
     keep_alive_ = false;
     response_ = json_error(why.status, why.message);
     prepare_response();
@@ -544,6 +672,7 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
   Io finish() {
     idle_ = false;
     parser_.reset();
+    sink_.drop();
     end_tls();
     error_code ec;
     socket_.shutdown(tcp::socket::shutdown_send, ec);
@@ -587,12 +716,26 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     timer_.cancel();
   }
 
-  // set_deadline closes the connection at that time unless it is set anew. The timer is left
-  // running while it is early enough, so that a request in the usual course never touches it.
+  // set_deadline closes the connection at that time, or refuses a request that still waits for a
+  // handler, unless it is set anew. The timer is left running while it is early enough, so that a
+  // request in the usual course never touches it.
   void set_deadline(std::chrono::milliseconds limit) {
     deadline_ = Clock::now() + limit;
     if (!timer_running_ || timer_.expiry() > deadline_) {
       run_timer();
+    }
+  }
+
+  void on_deadline() {
+    if (state_ != State::kHandler) {
+      shut();
+    } else if (take()) {
+      // This ends the connection: the task left in the pool's queue must find its request taken,
+      // never a later one.
+      refuse(kBusy);
+      step();
+    } else {
+      deadline_ = Clock::time_point::max();  // a handler runs as long as it needs
     }
   }
 
@@ -606,7 +749,7 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
       }
       self->timer_running_ = false;
       if (self->deadline_ <= Clock::now()) {
-        self->shut();
+        self->on_deadline();
       } else if (self->deadline_ != Clock::time_point::max()) {
         self->run_timer();
       }
@@ -626,6 +769,8 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
   Buffer buffer_;
   std::optional<Parser> parser_;
   HttpRequest request_;
+  BodySink sink_;  // fills request_.body
+  std::atomic<bool> taken_ = false;
   HttpResponse response_;
   std::string head_;  // of the answer, with the first piece of its body
   std::size_t sent_ = 0;

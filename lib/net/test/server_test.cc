@@ -73,6 +73,26 @@ std::size_t count_of(std::string_view text, std::string_view what) {
   return n;
 }
 
+const std::string kPost = "POST / HTTP/1.1\r\nHost: h\r\n";
+const std::string kOneChunk = "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// answer_of posts what `framed` says of the body, and the body, on a connection of its own.
+std::string answer_of(std::uint16_t port, const std::string& framed) {
+  const Fd fd = dial(port);
+  send_text(fd, kPost + "Connection: close\r\n" + framed);
+  return read_until_closed(fd);
+}
+
+// interim_of sends the head of a POST alone and returns once the server has taken it.
+std::string interim_of(const Fd& fd, const std::string& fields) {
+  send_text(fd, kPost + fields + "\r\nExpect: 100-continue\r\n\r\n");
+  std::string out(kInterim.size(), '\0');
+  const ssize_t n = ::recv(fd.get(), out.data(), out.size(), MSG_WAITALL);
+  out.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return out;
+}
+
 class Transport : public testing::TestWithParam<std::tuple<bool, unsigned>> {
  protected:
   ServerOptions options() {
@@ -210,7 +230,6 @@ TEST_P(Malformed, IsRefusedAndTheServerServesOn) {
   EXPECT_EQ(client->request(post("/", {1}))->status, 200);
 }
 
-const std::string kPost = "POST / HTTP/1.1\r\nHost: h\r\n";
 INSTANTIATE_TEST_SUITE_P(
     Each, Malformed,
     testing::Values(
@@ -262,6 +281,134 @@ TEST(HttpServer, RefusesALargeBodyBeforeItComes) {
   ASSERT_TRUE(response.has_value()) << response.error().to_string();
   EXPECT_EQ(response->status, 413);
   EXPECT_FALSE(client->open());
+}
+
+TEST(HttpServer, RefusesBodiesOverTheBudgetOfAllConnectionsUntilItIsFree) {
+  ServerOptions options = small();
+  options.limits.max_body_bytes_in_flight = 1000;
+  const auto server = serve(std::move(options));
+  const auto slow = [&](std::size_t len) {
+    Fd fd = dial(server->port());
+    EXPECT_EQ(interim_of(fd, "Content-Length: " + std::to_string(len)), kInterim);
+    return fd;
+  };
+  const Fd first = slow(500);
+  const Fd second = slow(500);
+  const std::string refused = answer_of(server->port(), "Content-Length: 1\r\n\r\na");
+  EXPECT_EQ(status_of(refused), 503) << refused;
+  EXPECT_TRUE(refused.ends_with("{\"error\":\"server busy\"}")) << refused;
+  EXPECT_EQ(status_of(answer_of(server->port(), kOneChunk)), 503);
+  EXPECT_EQ(status_of(answer_of(server->port(), "Content-Length: 0\r\n\r\n")), 200);
+
+  // The server closes its side when it has let go of the body.
+  for (const Fd* fd : {&first, &second}) {
+    ::shutdown(fd->get(), SHUT_WR);
+    EXPECT_EQ(read_until_closed(*fd), "");
+  }
+  auto client = HttpClient::connect(local("http", server->port())).value();
+  for (int i = 0; i < 2; ++i) {  // a body answered is a body let go
+    EXPECT_EQ(client->request(post("/", Bytes(1000)))->status, 200);
+  }
+  EXPECT_EQ(status_of(answer_of(server->port(), kOneChunk)), 200);
+}
+
+TEST(HttpServer, CountsABodyUntilItsHandlerReturns) {
+  for (const std::string& framed :
+       {"Content-Length: 700\r\n\r\n" + std::string(700, 'a'),
+        "Transfer-Encoding: chunked\r\n\r\n2bc\r\n" + std::string(700, 'a') + "\r\n0\r\n\r\n"}) {
+    std::promise<void> entered;
+    std::promise<void> release;
+    ServerOptions options = small();
+    options.limits.max_body_bytes_in_flight = 1000;
+    const auto server =
+        serve(std::move(options), [&](const HttpRequest& request, const ConnectionInfo& info) {
+          if (request.body.size() == 700) {
+            entered.set_value();
+            release.get_future().wait();
+          }
+          return echo(request, info);
+        });
+    const Fd fd = dial(server->port());
+    send_text(fd, kPost + "Connection: close\r\n" + framed);
+    entered.get_future().wait();
+    const std::string other = "Content-Length: 400\r\n\r\n" + std::string(400, 'b');
+    EXPECT_EQ(status_of(answer_of(server->port(), other)), 503);
+    EXPECT_EQ(status_of(answer_of(server->port(), kOneChunk)), 200);
+    release.set_value();
+    const std::string answer = read_until_closed(fd);
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n" + std::string(700, 'a'))) << answer;
+    EXPECT_EQ(status_of(answer_of(server->port(), other)), 200);
+  }
+}
+
+TEST(HttpServer, RefusesAChunkedBodyThatOutgrowsTheBudget) {
+  ServerOptions options;
+  options.limits.max_body_bytes_in_flight = 100'000;
+  const auto server = serve(std::move(options));
+  const std::string chunk = "2710\r\n" + std::string(10'000, 'c') + "\r\n";
+  std::string framed = "Transfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 11; ++i) {
+    framed += chunk;
+  }
+  EXPECT_EQ(status_of(answer_of(server->port(), framed + "0\r\n\r\n")), 503);
+  auto client = HttpClient::connect(local("http", server->port())).value();
+  EXPECT_EQ(client->request(post("/", Bytes(100'000)))->status, 200);
+}
+
+TEST(HttpServer, GathersAChunkedBodyUpToTheWholeBudget) {
+  ServerOptions options;
+  options.limits.max_body = 1'000'000;
+  options.limits.max_body_bytes_in_flight = 1'000'000;
+  const auto server = serve(std::move(options));
+  std::string framed = "Transfer-Encoding: chunked\r\n\r\n";
+  std::string body;
+  for (int i = 0; i < 100; ++i) {
+    body += std::string(10'000, static_cast<char>('!' + i % 90));
+    framed += "2710\r\n" + body.substr(body.size() - 10'000) + "\r\n";
+  }
+  for (int i = 0; i < 2; ++i) {
+    const std::string answer = answer_of(server->port(), framed + "0\r\n\r\n");
+    EXPECT_EQ(status_of(answer), 200);
+    EXPECT_TRUE(answer.ends_with("\r\n\r\n" + body));
+  }
+}
+
+TEST(HttpServer, RefusesARequestThatWaitedTooLongForAHandler) {
+  std::promise<void> entered;
+  std::promise<void> release;
+  std::atomic<int> others = 0;
+  ServerOptions options = small();
+  options.handler_threads = 1;
+  options.limits.queue_timeout = 500ms;
+  options.limits.max_body_bytes_in_flight = 1000;
+  const auto server =
+      serve(std::move(options), [&](const HttpRequest& request, const ConnectionInfo& info) {
+        if (request.target == "/block") {
+          entered.set_value();
+          release.get_future().wait();
+        } else {
+          ++others;
+        }
+        return echo(request, info);
+      });
+  const Fd blocked = dial(server->port());
+  send_text(blocked, "GET /block HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  ASSERT_EQ(entered.get_future().wait_for(10s), std::future_status::ready);
+
+  const std::string whole = "Content-Length: 1000\r\n\r\n" + std::string(1000, 'a');
+  const std::string refused = answer_of(server->port(), whole);
+  EXPECT_EQ(status_of(refused), 503) << refused;
+  EXPECT_TRUE(refused.ends_with("{\"error\":\"server busy\"}")) << refused;
+  // Its body is gone although the handler's thread is still blocked.
+  const Fd next = dial(server->port());
+  EXPECT_EQ(interim_of(next, "Connection: close\r\nContent-Length: 1000"), kInterim);
+
+  release.set_value();
+  // A handler that had begun in time was let finish, however long it took.
+  EXPECT_EQ(status_of(read_until_closed(blocked)), 200);
+  send_text(next, std::string(1000, 'a'));
+  EXPECT_EQ(status_of(read_until_closed(next)), 200);
+  EXPECT_EQ(others, 1);  // the pool takes tasks in order: the refused one came before this
 }
 
 TEST(HttpServer, ServesOnAfterGarbageInsteadOfTls) {

@@ -20,10 +20,19 @@ using HttpHandler = std::function<HttpResponse(const HttpRequest&, const Connect
 struct ServerLimits {
   std::size_t max_header = std::size_t{64} * 1024;       // request line and fields; more is 431
   std::size_t max_body = std::size_t{64} * 1024 * 1024;  // more is 413
+  // Over all connections, the bytes held for request bodies from their head to the handler's
+  // return; more is 503 and the connection's end. A Content-Length counts whole as soon as it is
+  // read, a chunked body as it grows, in steps that double up to max_body. Not counted: answers,
+  // and while a chunked body grows its old block, one smaller than max_body for each I/O thread.
+  std::size_t max_body_bytes_in_flight = std::size_t{512} * 1024 * 1024;
   std::size_t max_connections = 512;  // more wait in the kernel's queue until one ends
   std::chrono::milliseconds handshake_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{60'000};      // between requests
-  std::chrono::milliseconds request_timeout{30'000};   // first byte to last byte of a request
+  std::chrono::milliseconds idle_timeout{60'000};     // between requests
+  std::chrono::milliseconds request_timeout{30'000};  // first byte to last byte of a request
+  // From a request's last byte to a free handler thread; then 503 and the connection's end, and
+  // the handler never sees it. A handler that has begun is left to finish. Without handler threads
+  // nothing waits.
+  std::chrono::milliseconds queue_timeout{30'000};
   std::chrono::milliseconds response_timeout{30'000};  // sending the answer
   std::chrono::milliseconds drain_timeout{10'000};     // how long stop() waits for connections
 };
