@@ -13,9 +13,9 @@ from house import MODELS, ROOT, DemoError
 
 
 def _refusal(lines, expected):
-    """The expected id if the lines name it as a refusal."""
-    text = "\n".join(lines)
-    return expected if re.search(rf"\b{re.escape(expected)}\b", text) else None
+    """The expected id if the lines refuse by it: a verdict also names checks that hold."""
+    refuses = re.compile(rf"(refused by\s+|^ensconce: |cannot serve: ){re.escape(expected)}(\s|:|$)")
+    return expected if any(refuses.search(line) for line in lines) else None
 
 
 def _verdict(lines):

@@ -70,9 +70,9 @@ class Middle:
             while (line := stream.readline(65536).decode("latin-1").rstrip("\r\n")):
                 name, value = line.split(":", 1)
                 headers[name.lower()] = value.strip()
+            if method != "GET":
+                self.saw_input = True  # nothing but evidence is asked for before the verdict
             body = stream.read(int(headers.get("content-length", "0")))
-            if path.startswith("/v2/") and method == "POST":
-                self.saw_input = True
             status, out_headers, out = answer(method, path, headers, body)
             head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(out)}\r\n"
             for name, value in out_headers.items():
@@ -126,6 +126,8 @@ def forger(worker_port, leaf_pem):
             # The key's hash stands twice: as pubkey-hash, the statement's last 48 bytes, and first
             # in keys.tls.
             genuine = statement[-48:]
+            if statement.count(genuine) != 2:
+                raise ValueError("the statement does not hold the TLS key's hash twice")
             statement = statement.replace(genuine, own)
             document["statement"] = base64.b64encode(statement).decode("ascii")
             data = json.dumps(document).encode("utf-8")

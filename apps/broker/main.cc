@@ -1,8 +1,8 @@
 // ensconce-broker: keeps content keys and releases them to attested workers.
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -11,6 +11,7 @@
 #include "ensconce/attestation/result/render.h"
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
+#include "ensconce/base/printable.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/keybroker/config.h"
 #include "ensconce/keybroker/key_broker.h"
@@ -66,6 +67,24 @@ HttpResponse from_wire(WireResponse response) {
   return out;
 }
 
+// filtered lets through, of the lines of a verdict, our marks and what a terminal only shows.
+std::string filtered(std::string_view text) {
+  constexpr std::size_t kMaxLine = 8192;
+  std::string out;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    for (const std::string_view mark : {"  ✓ ", "  ✗ "}) {
+      if (line.starts_with(mark)) {
+        out += mark;
+        line.remove_prefix(mark.size());
+      }
+    }
+    out += printable(line, kMaxLine) + "\n";
+  }
+  return out;
+}
+
 void say_decision(const LogEntry& entry, const AttestationResult* result) {
   std::string line(name_of(entry.decision));
   if (!entry.code.empty()) {
@@ -83,10 +102,12 @@ void say_decision(const LogEntry& entry, const AttestationResult* result) {
   if (entry.policy) {
     line += ", policy " + *entry.policy;
   }
+  if (entry.count) {
+    line += ", " + std::to_string(*entry.count) + " times";
+  }
   log_info(line);
   if (result != nullptr && entry.decision == LogDecision::kRefusal) {
-    const std::string text = result_to_text(*result, isatty(STDERR_FILENO) == 1);
-    std::cerr << text << std::flush;
+    std::cerr << filtered(result_to_text(*result, false)) << std::flush;
   }
 }
 
@@ -162,6 +183,7 @@ int main_with(int argc, char** argv) {
   set_log_name("ensconce-broker");
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
+  prctl(PR_SET_DUMPABLE, 0);
   umask(077);
   Arguments arguments;
   for (int i = 1; i < argc; ++i) {

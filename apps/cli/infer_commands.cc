@@ -31,20 +31,20 @@ struct InferArguments {
 Result<std::vector<Tensor>> read_inputs(const InferArguments& a) {
   std::vector<Tensor> inputs;
   if (!a.image.empty()) {
-    ENSC_TRY_ASSIGN(const Bytes bytes,
-                    read_file(a.image == "-" ? "/dev/stdin" : a.image, kMaxInput));
+    ENSC_TRY_ASSIGN(Bytes bytes, read_file(a.image == "-" ? "/dev/stdin" : a.image, kMaxInput));
     const ByteView element(bytes);
-    ENSC_TRY_ASSIGN(Tensor tensor, Tensor::strings("image", {1}, {&element, 1}));
-    inputs.push_back(std::move(tensor));
+    Result<Tensor> tensor = Tensor::strings("image", {1}, {&element, 1});
+    wipe(bytes.data(), bytes.size());
+    ENSC_TRY(tensor);
+    inputs.push_back(std::move(*tensor));
     return inputs;
   }
   std::vector<ByteView> elements;
   for (const std::string& text : a.texts) {
     elements.push_back(as_bytes(text));
   }
-  ENSC_TRY_ASSIGN(
-      Tensor tensor,
-      Tensor::strings("text", {static_cast<std::int64_t>(elements.size())}, elements));
+  ENSC_TRY_ASSIGN(Tensor tensor,
+                  Tensor::strings("text", {static_cast<std::int64_t>(elements.size())}, elements));
   inputs.push_back(std::move(tensor));
   return inputs;
 }
@@ -115,15 +115,14 @@ Result<int> infer(const InferArguments& a, const Context& context) {
     for (const Tensor& tensor : answer.outputs) {
       outputs.emplace_back(tensor.name(), values_of(tensor));
     }
-    json::Object out{
-        {"model", a.model},
-        {"version", answer.model_version},
-        {"bundle", to_hex(answer.manifest_digest)},
-        {"origin", std::string(name_of(client.affirmed().origin()))},
-        {"measurement", to_hex(client.affirmed().measurement())},
-        {"statement", to_hex(client.affirmed().statement_sha256())},
-        {"outputs", std::move(outputs)}};
-    std::printf("%s\n", json::write_pretty(json::Value(std::move(out))).c_str());
+    json::Object out{{"model", a.model},
+                     {"version", answer.model_version},
+                     {"bundle", to_hex(answer.manifest_digest)},
+                     {"origin", std::string(name_of(client.affirmed().origin()))},
+                     {"measurement", to_hex(client.affirmed().measurement())},
+                     {"statement", to_hex(client.affirmed().statement_sha256())},
+                     {"outputs", std::move(outputs)}};
+    std::printf("%s", json::write_pretty(json::Value(std::move(out))).c_str());
   }
   return 0;
 }

@@ -1,3 +1,6 @@
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -8,6 +11,10 @@
 int main(int argc, char** argv) {
   using ensconce::cli::Command;
   ensconce::set_log_name("ensconce");
+  // Owner keys, content keys and inputs pass through here: no core dumps of them.
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  prctl(PR_SET_DUMPABLE, 0);
   const ensconce::SystemClock clock;
   ensconce::SystemRandom random;
   const ensconce::cli::Context context{clock, random};
@@ -16,7 +23,8 @@ int main(int argc, char** argv) {
   CLI::App app{
       "ensconce: run a model in somebody else's cloud, and show neither the model nor the data.\n"
       "JSON for machines goes to stdout, words for people to stderr.\n"
-      "Exit codes: 0 done; 1 other; 2 usage; 3 form; 4 signature; 5 revocation or expiry; 6 policy;\n"
+      "Exit codes: 0 done; 1 other; 2 usage; 3 form; 4 signature; 5 revocation or expiry; 6 "
+      "policy;\n"
       "7 channel; 8 key release; 9 bundle; 10 engine; 11 system."};
   app.name("ensconce");
   app.set_version_flag("--version", std::string("ensconce ") + ENSC_VERSION);

@@ -1,5 +1,6 @@
 // ensconce-worker: the process inside the TEE. Small on purpose: this is what gets measured.
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -35,7 +36,9 @@ constexpr const char* kUsage =
     "  --check         read the configuration, say what is wrong with it, and stop\n"
     "  --version       print the version\n";
 
-// Joins keybroker to net: one pinned connection, opened anew after it failed.
+// Joins keybroker to net: one pinned connection, opened anew after it failed. Only what begins an
+// exchange is sent again on a new connection (the broker may have closed an idle one): a key asked
+// for twice would count as two uses.
 class HttpBroker final : public BrokerConnection {
  public:
   HttpBroker(Url url, const ByteArray<32>& pin) : url_(std::move(url)) {
@@ -45,7 +48,8 @@ class HttpBroker final : public BrokerConnection {
   Result<WireResponse> exchange(const WireRequest& request) override {
     const bool reused = client_ != nullptr && client_->open();
     Result<WireResponse> answer = try_exchange(request);
-    if (!answer && reused) {  // the broker may have closed an idle connection
+    const bool begins = request.target == "/kbs/v0/auth" || request.target == "/ensconce/v1/beacon";
+    if (!answer && reused && begins) {
       client_.reset();
       answer = try_exchange(request);
     }
@@ -131,8 +135,10 @@ Result<void> serve(const WorkerConfig& config) {
 
 int run(int argc, char** argv) {
   set_log_name("ensconce-worker");
+  // No core dumps, not even to a pipe, and no reading of our memory by others of the same user.
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
+  prctl(PR_SET_DUMPABLE, 0);
   const char* path = nullptr;
   bool check_only = false;
   for (int i = 1; i < argc; ++i) {

@@ -111,9 +111,9 @@ Result<std::uint64_t> ByteReader::u64_le() { return integer(8, false); }
 
 Result<void> ByteReader::finish() const {
   if (remaining() != 0) {
-    return Error(BaseError::kTrailingBytes,
-                 std::to_string(remaining()) + " bytes after the end, at offset " +
-                     std::to_string(offset_));
+    return Error(
+        BaseError::kTrailingBytes,
+        std::to_string(remaining()) + " bytes after the end, at offset " + std::to_string(offset_));
   }
   return ok();
 }

@@ -54,9 +54,8 @@ void log(LogLevel level, std::string_view message) {
 }
 
 void log_failure(std::string_view what, const Error& error) {
-  log(LogLevel::kError, std::string(what) + ": " + error.to_string() + " [" +
-                            error.where().file + ":" + std::to_string(error.where().line) +
-                            "]");
+  log(LogLevel::kError, std::string(what) + ": " + error.to_string() + " [" + error.where().file +
+                            ":" + std::to_string(error.where().line) + "]");
 }
 
 }  // namespace ensconce

@@ -10,7 +10,8 @@ namespace ensconce {
 void SystemRandom::fill(MutableByteView out) {
   std::size_t done = 0;
   while (done < out.size()) {
-    const ssize_t n = getrandom(out.data() + done, std::min<std::size_t>(out.size() - done, 256), 0);
+    const ssize_t n =
+        getrandom(out.data() + done, std::min<std::size_t>(out.size() - done, 256), 0);
     if (n < 0) {
       ENSC_CHECK(errno == EINTR);
       continue;

@@ -36,8 +36,8 @@ SecretBytes::SecretBytes(std::size_t len) : len_(len) {
   if (len == 0) {
     return;
   }
-  void* p = mmap(nullptr, mapped_len(len), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                 0);
+  void* p =
+      mmap(nullptr, mapped_len(len), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) {  // NOLINT(performance-no-int-to-ptr): the macro of the system header.
     len_ = 0;
     throw std::bad_alloc();

@@ -139,12 +139,10 @@ std::string write_evidence_document(const EvidenceDocument& document) {
   json::Value session;
   if (document.session) {
     const SessionProof& p = *document.session;
-    session = json::Object{{"kind", static_cast<int>(p.kind)},
-                           {"nonce", to_hex(p.nonce)},
-                           {"binding", to_hex(p.binding)},
-                           {"statement_digest", to_hex(p.statement_digest)},
-                           {"time_ms", p.time.unix_ms},
-                           {"signature", to_hex(p.signature)}};
+    session = json::Object{
+        {"kind", static_cast<int>(p.kind)}, {"nonce", to_hex(p.nonce)},
+        {"binding", to_hex(p.binding)},     {"statement_digest", to_hex(p.statement_digest)},
+        {"time_ms", p.time.unix_ms},        {"signature", to_hex(p.signature)}};
   }
   return json::write(json::Object{
       {"format", kFormat},

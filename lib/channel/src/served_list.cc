@@ -86,10 +86,9 @@ Result<ServedList> verify_served_list(const Ed25519PublicKey& session_key,
     return Error(ChannelError::kBadServedList, list.error().to_string());
   }
   if (!equal(list->statement_digest, statement_digest)) {
-    return Error(ChannelError::kServedStatement, "the served list belongs to statement " +
-                                                     to_hex(list->statement_digest) +
-                                                     ", this channel's is " +
-                                                     to_hex(statement_digest));
+    return Error(ChannelError::kServedStatement,
+                 "the served list belongs to statement " + to_hex(list->statement_digest) +
+                     ", this channel's is " + to_hex(statement_digest));
   }
   return list;
 }
@@ -98,21 +97,20 @@ Result<AppraisedModel> appraise_served_model(const ServedList& list,
                                              const ModelExpectation& expected,
                                              const Ed25519PublicKey& broker_key,
                                              const Ed25519PublicKey& session_key, Instant now) {
-  const auto found =
-      std::find_if(list.models.begin(), list.models.end(),
-                   [&](const ServedModel& m) { return m.name == expected.name; });
+  const auto found = std::find_if(list.models.begin(), list.models.end(),
+                                  [&](const ServedModel& m) { return m.name == expected.name; });
   if (found == list.models.end()) {
     return Error(ChannelError::kModelNotServed, "the worker serves no model " + expected.name);
   }
   // A genuine worker that serves somebody else's bundle is an attack on whoever trusts the answer.
   if (std::find(expected.owners.begin(), expected.owners.end(), found->owner) ==
       expected.owners.end()) {
-    return Error(ChannelError::kModelOwner, "the model " + expected.name +
-                                                " was sealed by owner " +
+    return Error(ChannelError::kModelOwner, "the model " + expected.name + " was sealed by owner " +
                                                 to_hex(found->owner.bytes) +
                                                 ", which the policy does not name")
-        .with_remedy("ask the model's owner for the key; add it to [[model]] owner_key only if "
-                     "you trust who gave it to you");
+        .with_remedy(
+            "ask the model's owner for the key; add it to [[model]] owner_key only if "
+            "you trust who gave it to you");
   }
   if (found->version < expected.minimum_version) {
     return Error(ChannelError::kModelRolledBack,
@@ -130,9 +128,9 @@ Result<AppraisedModel> appraise_served_model(const ServedList& list,
                      ", the worker serves " + to_hex(found->manifest_digest));
   }
   if (now > lease.not_after) {
-    return Error(ChannelError::kLeaseExpired,
-                 "the lease ended at " + to_rfc3339(lease.not_after) + ", it is " +
-                     to_rfc3339(now) + " by this machine's clock");
+    return Error(ChannelError::kLeaseExpired, "the lease ended at " + to_rfc3339(lease.not_after) +
+                                                  ", it is " + to_rfc3339(now) +
+                                                  " by this machine's clock");
   }
   if (found->version < lease.minimum_version) {
     return Error(ChannelError::kModelRolledBack,

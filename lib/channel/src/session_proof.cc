@@ -30,10 +30,10 @@ SessionProof prove_session(const Ed25519PrivateKey& session_key, ChannelKind kin
 Result<void> verify_session(const SessionProof& proof, const SessionExpectation& expected) {
   // A proof for the OHTTP key says nothing about this TLS session, and the other way round.
   if (proof.kind != expected.kind) {
-    return Error(ChannelError::kProofKind,
-                 "the session proof is of kind " +
-                     std::to_string(static_cast<int>(proof.kind)) + ", this channel needs kind " +
-                     std::to_string(static_cast<int>(expected.kind)));
+    return Error(ChannelError::kProofKind, "the session proof is of kind " +
+                                               std::to_string(static_cast<int>(proof.kind)) +
+                                               ", this channel needs kind " +
+                                               std::to_string(static_cast<int>(expected.kind)));
   }
   // Without the client's own nonce an old proof could be played again.
   if (!equal(proof.nonce, expected.nonce)) {
@@ -45,8 +45,9 @@ Result<void> verify_session(const SessionProof& proof, const SessionExpectation&
     return differs(ChannelError::kProofBinding,
                    "the session proof belongs to another session; binding", expected.binding,
                    proof.binding)
-        .with_remedy("somebody ends the TLS connection between you and the worker; reach the "
-                     "worker without it");
+        .with_remedy(
+            "somebody ends the TLS connection between you and the worker; reach the "
+            "worker without it");
   }
   if (!equal(proof.statement_digest, expected.statement_digest)) {
     return differs(ChannelError::kProofStatement, "statement digest of the session proof",

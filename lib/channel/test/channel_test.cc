@@ -29,8 +29,8 @@ class ChannelTest : public ::testing::Test {
 
 class SessionProofTest : public ChannelTest {
  protected:
-  SessionProof proof_ = prove_session(session_, ChannelKind::kTlsExporter, filled(1), filled(2),
-                                      filled(3), kNow);
+  SessionProof proof_ =
+      prove_session(session_, ChannelKind::kTlsExporter, filled(1), filled(2), filled(3), kNow);
   SessionExpectation expected_{ChannelKind::kTlsExporter, filled(1), filled(2), filled(3),
                                session_.public_key()};
 };
@@ -93,8 +93,8 @@ class EvidenceDocumentTest : public ChannelTest {
     out.evidence = {{"snp", Bytes(8, 7)}};
     out.endorsements = {{"application/pkix-cert", Bytes{1}}};
     out.missing = {"crl"};
-    out.session = prove_session(session_, ChannelKind::kTlsExporter, filled(1), filled(2),
-                                filled(3), kNow);
+    out.session =
+        prove_session(session_, ChannelKind::kTlsExporter, filled(1), filled(2), filled(3), kNow);
     return out;
   }
   static std::string refusal(const std::string& text) {
@@ -113,9 +113,9 @@ TEST_F(EvidenceDocumentTest, RoundTrips) {
 
 TEST_F(EvidenceDocumentTest, RejectsEveryMissingMember) {
   const std::string text = write_evidence_document(document());
-  for (const std::string name : {"format", "statement", "beacon", "evidence", "endorsements",
-                                 "missing", "session", "type", "data", "kind", "nonce", "binding",
-                                 "statement_digest", "time_ms", "signature"}) {
+  for (const std::string name :
+       {"format", "statement", "beacon", "evidence", "endorsements", "missing", "session", "type",
+        "data", "kind", "nonce", "binding", "statement_digest", "time_ms", "signature"}) {
     std::string changed = text;
     const std::size_t at = changed.find("\"" + name + "\":");
     ASSERT_NE(at, std::string::npos) << name;
@@ -159,19 +159,19 @@ TEST_F(EvidenceDocumentTest, RejectsTooManyItemsAndTooManyBytes) {
 
 class ServedListTest : public ChannelTest {
  protected:
-  Lease lease_{ByteArray<16>{}, filled(5), session_.public_key(), kNow,
-               kNow + std::chrono::hours(1), 2};
+  Lease lease_{
+      ByteArray<16>{}, filled(5), session_.public_key(), kNow, kNow + std::chrono::hours(1), 2};
   Ed25519PublicKey broker_key_ = broker_.public_key();
   Ed25519PublicKey session_key_ = session_.public_key();
 
   ServedList list() {
-    return {filled(3), 4, {{"line-reader", 2, filled(5), owner_.public_key(),
-                            sign_lease(broker_, lease_)}}};
+    return {filled(3),
+            4,
+            {{"line-reader", 2, filled(5), owner_.public_key(), sign_lease(broker_, lease_)}}};
   }
   ModelExpectation expectation() { return {"line-reader", {owner_.public_key()}, 1}; }
   std::string verdict(Instant now = kNow) {
-    const auto model =
-        appraise_served_model(list(), expectation(), broker_key_, session_key_, now);
+    const auto model = appraise_served_model(list(), expectation(), broker_key_, session_key_, now);
     return model ? "accepted" : std::string(model.error().id());
   }
 };
@@ -219,8 +219,8 @@ TEST_F(ServedListTest, RejectsALeaseInPlaceOfAServedList) {
 }
 
 TEST_F(ServedListTest, RejectsAModelThatIsNotServed) {
-  const auto model = appraise_served_model(list(), {"other", {owner_.public_key()}, 1},
-                                           broker_key_, session_key_, kNow);
+  const auto model = appraise_served_model(list(), {"other", {owner_.public_key()}, 1}, broker_key_,
+                                           session_key_, kNow);
   EXPECT_TRUE(model.error().is(ChannelError::kModelNotServed));
 }
 

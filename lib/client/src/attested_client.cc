@@ -28,9 +28,8 @@ Result<EvidenceDocument> fetch_document(HttpClient& http, const ByteArray<32>& n
   }
   ENSC_TRY_ASSIGN(const HttpResponse response, http.request(request));
   if (response.status == 429 || response.status == 503) {
-    return Error(ChannelError::kUnexpectedAnswer,
-                 "the worker's secure processor is busy (status " +
-                     std::to_string(response.status) + ")")
+    return Error(ChannelError::kUnexpectedAnswer, "the worker's secure processor is busy (status " +
+                                                      std::to_string(response.status) + ")")
         .with_remedy("try again in a few seconds, or let the policy take a beacon");
   }
   if (response.status != 200) {
@@ -50,11 +49,12 @@ Result<void> check_channel(const ConnectionInfo& info, const EvidenceDocument& d
   const Sha384Digest key = sha384(certificate.spki_der());
   if (std::find(statement.keys.tls.begin(), statement.keys.tls.end(), key) ==
       statement.keys.tls.end()) {
-    return Error(ChannelError::kForeignTlsKey,
-                 "this connection's key has SHA-384 " + to_hex(key) +
-                     ", the attested statement names " + to_hex(statement.keys.tls.front()))
-        .with_remedy("somebody else than the attested worker ends this connection: a proxy, or an "
-                     "attacker with a certificate; reach the worker itself");
+    return Error(ChannelError::kForeignTlsKey, "this connection's key has SHA-384 " + to_hex(key) +
+                                                   ", the attested statement names " +
+                                                   to_hex(statement.keys.tls.front()))
+        .with_remedy(
+            "somebody else than the attested worker ends this connection: a proxy, or an "
+            "attacker with a certificate; reach the worker itself");
   }
   if (!document.session) {
     return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
@@ -70,11 +70,23 @@ Result<ServedList> fetch_served_list(HttpClient& http, const Statement& statemen
   request.target = std::string(kServedListPath) + "?statement=" + to_hex(statement_digest);
   ENSC_TRY_ASSIGN(const HttpResponse response, http.request(request));
   if (response.status != 200) {
-    return Error(ChannelError::kUnexpectedAnswer, "expected a served list, got status " +
-                                                      std::to_string(response.status));
+    return Error(ChannelError::kUnexpectedAnswer,
+                 "expected a served list, got status " + std::to_string(response.status));
   }
   return verify_served_list(statement.keys.session, statement_digest, response.body);
 }
+
+// Wipes a body that held inputs or outputs, whichever way the function is left.
+class WipedOnExit {
+ public:
+  explicit WipedOnExit(Bytes& bytes) : bytes_(bytes) {}
+  ~WipedOnExit() { wipe(bytes_.data(), bytes_.size()); }
+  WipedOnExit(const WipedOnExit&) = delete;
+  WipedOnExit& operator=(const WipedOnExit&) = delete;
+
+ private:
+  Bytes& bytes_;
+};
 
 Error answered(const HttpResponse& response) {
   std::string words;
@@ -163,12 +175,12 @@ ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& po
   DocumentAppraisal appraisal = appraise_document(
       *document, policy, hardware ? std::optional(nonce) : std::nullopt, clock.now());
   if (!appraisal.result.affirmed()) {
-    Error why = appraisal.result.error()
-                    ? *appraisal.result.error()
-                    : Error(ChannelError::kNotAffirmed,
-                            "the appraisal ended with " +
-                                std::string(name_of(appraisal.result.outcome())) +
-                                ", and only affirming lets an input leave");
+    Error why =
+        appraisal.result.error()
+            ? *appraisal.result.error()
+            : Error(ChannelError::kNotAffirmed,
+                    "the appraisal ended with " + std::string(name_of(appraisal.result.outcome())) +
+                        ", and only affirming lets an input leave");
     return {std::move(appraisal.result), std::move(why)};
   }
   const Affirmed affirmed = *appraisal.result.affirmed();
@@ -183,8 +195,33 @@ ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& po
     return {std::move(appraisal.result), served.error()};
   }
   return {std::move(appraisal.result),
-          std::unique_ptr<AttestedClient>(new AttestedClient(
-              std::move(*http), policy, affirmed, std::move(*served), clock))};
+          std::unique_ptr<AttestedClient>(
+              new AttestedClient(std::move(*http), policy, affirmed, std::move(*served), clock))};
+}
+
+Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, Instant now) {
+  auto found = appraised_.find(model);
+  if (found == appraised_.end()) {
+    const ModelPolicy* wanted = policy_.model(model);
+    if (wanted == nullptr) {
+      return Error(ChannelError::kModelNotInPolicy,
+                   "the policy has no [[model]] named " + std::string(model))
+          .with_remedy("add one with its name, owner_key and minimum_version");
+    }
+    ENSC_TRY_ASSIGN(
+        AppraisedModel judged,
+        appraise_served_model(served_, {wanted->name, wanted->owner_keys, wanted->minimum_version},
+                              affirmed_.statement().security.broker_key,
+                              affirmed_.statement().keys.session, now));
+    found = appraised_.emplace(std::string(model), std::move(judged)).first;
+  }
+  if (now > found->second.lease_not_after()) {
+    return Error(ChannelError::kLeaseExpired,
+                 "the lease ended at " + to_rfc3339(found->second.lease_not_after()) + ", it is " +
+                     to_rfc3339(now) + " by this machine's clock")
+        .with_remedy("connect again; the worker renews its leases at a third of their life");
+  }
+  return &found->second;
 }
 
 Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
@@ -196,17 +233,8 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
                  "the affirmation ended at " + to_rfc3339(affirmed_.expires()))
         .with_remedy("connect again; the worker renews its evidence every epoch");
   }
-  const ModelPolicy* wanted = policy_.model(model);
-  if (wanted == nullptr) {
-    return Error(ChannelError::kModelNotInPolicy,
-                 "the policy has no [[model]] named " + std::string(model))
-        .with_remedy("add one with its name, owner_key and minimum_version");
-  }
-  ENSC_TRY_ASSIGN(
-      const AppraisedModel appraised,
-      appraise_served_model(served_, {wanted->name, wanted->owner_keys, wanted->minimum_version},
-                            affirmed_.statement().security.broker_key,
-                            affirmed_.statement().keys.session, now));
+  ENSC_TRY_ASSIGN(const AppraisedModel* appraised_model, appraised(model, now));
+  const ServedModel& served = appraised_model->model();
   oip::InferRequest body;
   body.inputs = std::move(inputs);
   for (const std::string& name : outputs) {
@@ -215,17 +243,18 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   oip::Message message = oip::write_infer_request(body);
   HttpRequest request;
   request.method = "POST";
-  request.target = "/v2/models/" + wanted->name + "/infer";
+  request.target = "/v2/models/" + served.name + "/infer";
   request.headers.set("Content-Type", "application/octet-stream");
   request.headers.set(std::string(oip::kHeaderLengthName), std::to_string(*message.header_length));
-  const std::string bundle = to_hex(appraised.model().manifest_digest);
+  const std::string bundle = to_hex(served.manifest_digest);
   request.headers.set(std::string(kBundleHeader), bundle);
   request.body = std::move(message.body);
   Result<HttpResponse> response = http_->request(request);
-  wipe(request.body.data(), request.body.size());
+  const WipedOnExit sent(request.body);
   if (!response) {
     return response.error();
   }
+  const WipedOnExit received(response->body);
   if (response->status != 200) {
     return answered(*response);
   }
@@ -238,13 +267,13 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   }
   ENSC_TRY_ASSIGN(oip::InferResponse parsed,
                   oip::parse_infer_response(response->body, header_length));
-  if (parsed.model_name != wanted->name) {
+  if (parsed.model_name != served.name) {
     return Error(ChannelError::kUnexpectedAnswer, "the answer is of another model");
   }
   // The outputs borrow the body that ends here: give them memory of their own.
   Answer out;
   out.model_version = parsed.model_version;
-  out.manifest_digest = appraised.model().manifest_digest;
+  out.manifest_digest = served.manifest_digest;
   for (const Tensor& tensor : parsed.outputs) {
     if (tensor.type() == DataType::kBytes) {
       std::vector<ByteView> elements;

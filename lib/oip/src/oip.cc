@@ -200,9 +200,9 @@ Result<Tensor> read_binary_tensor(std::string name, DataType type, std::vector<s
                                   std::size_t count, ByteView data) {
   if (type != DataType::kBytes) {
     if (data.size() != count * element_size(type)) {
-      return Error(OipError::kDataLength,
-                   "binary_data_size is " + std::to_string(data.size()) + ", the shape needs " +
-                       std::to_string(count * element_size(type)));
+      return Error(OipError::kDataLength, "binary_data_size is " + std::to_string(data.size()) +
+                                              ", the shape needs " +
+                                              std::to_string(count * element_size(type)));
     }
     return with_shape_error(Tensor::view(std::move(name), type, std::move(shape), data));
   }
@@ -234,8 +234,8 @@ Result<std::vector<std::int64_t>> read_shape(const json::Value& tensor) {
   }
   ENSC_TRY_ASSIGN(const json::Array* dims, as_json_error(value->as_array("shape")));
   if (dims->size() > kMaxTensorRank) {
-    return Error(OipError::kBadShape, "more than " + std::to_string(kMaxTensorRank) +
-                                          " dimensions");
+    return Error(OipError::kBadShape,
+                 "more than " + std::to_string(kMaxTensorRank) + " dimensions");
   }
   std::vector<std::int64_t> shape;
   for (const json::Value& dim : *dims) {
@@ -275,13 +275,12 @@ Result<Tensor> read_tensor(const json::Value& object, ByteReader& binary) {
   ENSC_TRY_ASSIGN(std::vector<std::int64_t> shape, read_shape(object));
   const Result<std::size_t> count = checked_element_count(shape, kMaxElements);
   if (!count || (*type != DataType::kBytes && *count > kMaxTensorBytes / element_size(*type))) {
-    return Error(OipError::kTooLarge, "a tensor is larger than " +
-                                          std::to_string(kMaxTensorBytes) + " bytes");
+    return Error(OipError::kTooLarge,
+                 "a tensor is larger than " + std::to_string(kMaxTensorBytes) + " bytes");
   }
   const json::Value* data = object.find("data");
   const json::Value* parameters = object.find("parameters");
-  const json::Value* size =
-      parameters == nullptr ? nullptr : parameters->find("binary_data_size");
+  const json::Value* size = parameters == nullptr ? nullptr : parameters->find("binary_data_size");
   if ((data == nullptr) == (size == nullptr)) {
     return Error(OipError::kBadJson,
                  "a tensor needs either data or parameters.binary_data_size, not both");
@@ -315,8 +314,8 @@ Result<std::vector<Tensor>> read_tensors(const json::Value& root, std::string_vi
     out.push_back(std::move(tensor));
   }
   if (reader.remaining() != 0) {
-    return Error(OipError::kDataLength, std::to_string(reader.remaining()) +
-                                            " bytes of the body belong to no tensor");
+    return Error(OipError::kDataLength,
+                 std::to_string(reader.remaining()) + " bytes of the body belong to no tensor");
   }
   return out;
 }
@@ -335,8 +334,8 @@ Result<Parts> split(ByteView body, std::optional<std::size_t> header_length) {
   }
   json::Limits limits;
   limits.max_bytes = kMaxJsonHeader;
-  ENSC_TRY_ASSIGN(json::Value root, as_json_error(json::parse(as_text(body.first(json_len)),
-                                                              limits)));
+  ENSC_TRY_ASSIGN(json::Value root,
+                  as_json_error(json::parse(as_text(body.first(json_len)), limits)));
   if (!root.is_object()) {
     return Error(OipError::kBadJson, "the body is no JSON object");
   }
@@ -344,8 +343,7 @@ Result<Parts> split(ByteView body, std::optional<std::size_t> header_length) {
 }
 
 std::size_t binary_size(const Tensor& tensor) {
-  return tensor.data().size() +
-         (tensor.type() == DataType::kBytes ? 4 * tensor.num_elements() : 0);
+  return tensor.data().size() + (tensor.type() == DataType::kBytes ? 4 * tensor.num_elements() : 0);
 }
 
 void append_binary(Bytes& out, const Tensor& tensor) {
@@ -518,9 +516,9 @@ Message write_infer_request(const InferRequest& request) {
   json::Array inputs;
   for (const Tensor& tensor : request.inputs) {
     json::Object entry = describe(tensor);
-    entry.emplace_back("parameters",
-                       json::Object{{"binary_data_size",
-                                     static_cast<std::uint64_t>(binary_size(tensor))}});
+    entry.emplace_back(
+        "parameters",
+        json::Object{{"binary_data_size", static_cast<std::uint64_t>(binary_size(tensor))}});
     inputs.emplace_back(std::move(entry));
   }
   json::Object root;
@@ -532,9 +530,8 @@ Message write_infer_request(const InferRequest& request) {
   if (!request.outputs.empty()) {
     json::Array outputs;
     for (const RequestedOutput& wanted : request.outputs) {
-      outputs.emplace_back(
-          json::Object{{"name", wanted.name},
-                       {"parameters", json::Object{{"binary_data", wanted.binary}}}});
+      outputs.emplace_back(json::Object{
+          {"name", wanted.name}, {"parameters", json::Object{{"binary_data", wanted.binary}}}});
     }
     root.emplace_back("outputs", std::move(outputs));
   }
@@ -572,9 +569,9 @@ Result<Message> write_infer_response(const std::string& model_name,
     json::Object entry = describe(outputs[i]);
     if (binary[i]) {
       any_binary = true;
-      entry.emplace_back("parameters",
-                         json::Object{{"binary_data_size",
-                                       static_cast<std::uint64_t>(binary_size(outputs[i]))}});
+      entry.emplace_back(
+          "parameters",
+          json::Object{{"binary_data_size", static_cast<std::uint64_t>(binary_size(outputs[i]))}});
     } else {
       ENSC_TRY_ASSIGN(json::Value data, json_data(outputs[i]));
       entry.emplace_back("data", std::move(data));

@@ -120,8 +120,8 @@ TEST(OipRequest, RejectsBothOrNeitherFormOfData) {
       refusal(
           R"({"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1],"parameters":{"binary_data_size":1}}]})")
           .is(OipError::kBadJson));
-  EXPECT_TRUE(refusal(R"({"inputs":[{"name":"x","shape":[1],"datatype":"INT8"}]})")
-                  .is(OipError::kBadJson));
+  EXPECT_TRUE(
+      refusal(R"({"inputs":[{"name":"x","shape":[1],"datatype":"INT8"}]})").is(OipError::kBadJson));
 }
 
 TEST(OipRequest, RejectsBinaryPartsThatDoNotFit) {
@@ -134,9 +134,9 @@ TEST(OipRequest, RejectsBinaryPartsThatDoNotFit) {
   EXPECT_EQ(try_binary(two, Bytes(4)), "accepted");
   EXPECT_EQ(try_binary(two, Bytes(3)), "oip.data_length");
   EXPECT_EQ(try_binary(two, Bytes(5)), "oip.data_length");
-  EXPECT_EQ(try_binary(R"("shape":[3],"datatype":"INT16","parameters":{"binary_data_size":4})",
-                       Bytes(4)),
-            "oip.data_length");
+  EXPECT_EQ(
+      try_binary(R"("shape":[3],"datatype":"INT16","parameters":{"binary_data_size":4})", Bytes(4)),
+      "oip.data_length");
   const char* text = R"("shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":5})";
   EXPECT_EQ(try_binary(text, Bytes{1, 0, 0, 0, 'a'}), "accepted");
   EXPECT_EQ(try_binary(text, Bytes{2, 0, 0, 0, 'a'}), "oip.data_length");
@@ -201,9 +201,8 @@ TEST(OipResponse, RefusesToWriteBrokenTextAsJson) {
     const ByteView element = as_bytes(broken);
     std::vector<Tensor> outputs;
     outputs.push_back(Tensor::strings("t", {1}, {&element, 1}).value());
-    EXPECT_TRUE(write_infer_response("m", "1", "", outputs, {false})
-                    .error()
-                    .is(OipError::kUnsupported));
+    EXPECT_TRUE(
+        write_infer_response("m", "1", "", outputs, {false}).error().is(OipError::kUnsupported));
     EXPECT_TRUE(write_infer_response("m", "1", "", outputs, {true}).has_value());
   }
 }

@@ -16,7 +16,8 @@ namespace {
 
 constexpr Millis kRetry = std::chrono::seconds(5);
 constexpr Millis kHardwarePause = std::chrono::seconds(2);
-constexpr std::size_t kMaxRecent = 16;
+constexpr std::size_t kEpochStatements = 2;
+constexpr std::size_t kHardwareStatements = 64;
 constexpr Millis kCertificateLife = std::chrono::hours(24);
 
 Bytes make_certificate(const EcPrivateKey& key, const Clock& clock) {
@@ -57,6 +58,13 @@ class BrokerKeySource final : public KeySource {
   Ask ask_;
   Bytes lease_;
 };
+
+void push_bounded(std::deque<Sha256Digest>& list, const Sha256Digest& digest, std::size_t limit) {
+  list.push_back(digest);
+  if (list.size() > limit) {
+    list.pop_front();
+  }
+}
 
 Result<ByteArray<32>> nonce_from(const Query& query, std::string_view name) {
   const auto found = query.find(name);
@@ -138,30 +146,30 @@ Result<void> AttestedWorker::start_epoch() {
   const ByteArray<32> challenge = beacon_challenge(beacon);
   ++epoch_;
   ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(challenge, std::move(beacon)));
-  remember(attested);
   const std::unique_lock lock(attested_mutex_);
+  push_bounded(epoch_statements_, attested->digest, kEpochStatements);
   current_ = std::move(attested);
   next_epoch_ = deps_.clock.since_boot() + config_.epoch;
   return ok();
 }
 
-void AttestedWorker::remember(const std::shared_ptr<const Attested>& attested) {
-  const std::unique_lock lock(attested_mutex_);
-  recent_.push_back(attested);
-  if (recent_.size() > kMaxRecent) {
-    recent_.pop_front();
-  }
+bool AttestedWorker::knows(const Sha256Digest& statement_digest) const {
+  const std::shared_lock lock(attested_mutex_);
+  const auto in = [&](const std::deque<Sha256Digest>& list) {
+    return std::find(list.begin(), list.end(), statement_digest) != list.end();
+  };
+  return in(epoch_statements_) || in(hardware_statements_);
 }
 
 Result<Grant> AttestedWorker::ask_broker(const std::string& key_id,
-                                         const Sha256Digest& manifest_digest,
-                                         std::uint64_t version, bool lease_only) {
+                                         const Sha256Digest& manifest_digest, std::uint64_t version,
+                                         bool lease_only) {
   Bytes statement;
   {
     const std::shared_lock lock(attested_mutex_);
     statement = current_->statement;
   }
-  const ReleaseRequest request{key_id,       manifest_digest,     version, std::move(statement),
+  const ReleaseRequest request{key_id,       manifest_digest,   version, std::move(statement),
                                release_key_, config_.broker_key};
   const AttestFunction attest_now =
       [this](const ByteArray<64>& report_data) -> Result<ReleaseEvidence> {
@@ -217,7 +225,8 @@ void AttestedWorker::renew_leases() {
       continue;
     }
     const Result<Grant> grant = ask_broker(duty.key_id, duty.manifest_digest, duty.version, true);
-    const Result<Millis> ends = grant ? lease_end_of(grant->lease, now) : Result<Millis>(grant.error());
+    const Result<Millis> ends =
+        grant ? lease_end_of(grant->lease, now) : Result<Millis>(grant.error());
     if (!ends) {
       log_failure("the lease of " + duty.name + " was not renewed", ends.error());
       duty.renew_at = now + kRetry;
@@ -261,8 +270,8 @@ HttpResponse AttestedWorker::handle(const HttpRequest& request, const Connection
   if (request.method != "GET") {
     return response_of(Error(ServerError::kMethod, "this path takes GET"));
   }
-  Result<HttpResponse> answer = path == kEvidencePath ? answer_evidence(request, connection)
-                                                      : answer_served_list(request);
+  Result<HttpResponse> answer =
+      path == kEvidencePath ? answer_evidence(request, connection) : answer_served_list(request);
   return answer ? std::move(*answer) : response_of(answer.error());
 }
 
@@ -278,12 +287,9 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
     const std::shared_lock lock(attested_mutex_);
     attested = current_;
   }
-  EvidenceDocument document{attested->statement,
-                            attested->beacon,
-                            {attested->hardware.evidence},
-                            attested->hardware.endorsements,
-                            attested->hardware.missing,
-                            std::nullopt};
+  EvidenceDocument document{attested->statement,           attested->beacon,
+                            {attested->hardware.evidence}, attested->hardware.endorsements,
+                            attested->hardware.missing,    std::nullopt};
   if (connection.tls) {
     document.session = prove_session(session_key_, ChannelKind::kTlsExporter, nonce,
                                      connection.exporter, attested->digest, deps_.clock.now());
@@ -303,22 +309,18 @@ Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_ha
     last_hardware_ = now;
   }
   ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(nonce, std::nullopt));
-  remember(attested);
+  const std::unique_lock lock(attested_mutex_);
+  push_bounded(hardware_statements_, attested->digest, kHardwareStatements);
   return attested;
 }
 
 Result<HttpResponse> AttestedWorker::answer_served_list(const HttpRequest& request) {
   ENSC_TRY_ASSIGN(const Query query, query_of(request.target));
   ENSC_TRY_ASSIGN(const Sha256Digest digest, nonce_from(query, "statement"));
-  {
-    const std::shared_lock lock(attested_mutex_);
-    const bool known = std::any_of(recent_.begin(), recent_.end(),
-                                   [&](const auto& a) { return equal(a->digest, digest); });
-    if (!known) {
-      return Error(ServerError::kUnknownStatement,
-                   "this statement is not one of this worker's recent ones; fetch the evidence "
-                   "again");
-    }
+  if (!knows(digest)) {
+    return Error(ServerError::kUnknownStatement,
+                 "this statement is not one of this worker's recent ones; fetch the evidence "
+                 "again");
   }
   ServedList list;
   list.statement_digest = digest;

@@ -48,12 +48,12 @@ std::string_view take_segment(std::string_view& rest) {
 }
 
 HttpResponse metadata_of(const ServedEntry& entry) {
-  return json_response(200, json::write(json::Object{
-                                {"name", entry.name},
-                                {"versions", json::Array{std::to_string(entry.version)}},
-                                {"platform", "ensconce_" + entry.model->task()},
-                                {"inputs", describe(entry.model->inputs())},
-                                {"outputs", describe(entry.model->outputs())}}));
+  return json_response(
+      200, json::write(json::Object{{"name", entry.name},
+                                    {"versions", json::Array{std::to_string(entry.version)}},
+                                    {"platform", "ensconce_" + entry.model->task()},
+                                    {"inputs", describe(entry.model->inputs())},
+                                    {"outputs", describe(entry.model->outputs())}}));
 }
 
 }  // namespace
@@ -99,10 +99,10 @@ Result<HttpResponse> V2Service::route(const HttpRequest& request) const {
   rest.remove_prefix(kPrefix.size());
   if (rest.empty() || rest == "/") {
     ENSC_TRY(expect_method(request, "GET"));
-    return json_response(200, json::write(json::Object{
-                                  {"name", "ensconce"},
-                                  {"version", ENSC_VERSION},
-                                  {"extensions", json::Array{"binary_tensor_data"}}}));
+    return json_response(
+        200, json::write(json::Object{{"name", "ensconce"},
+                                      {"version", ENSC_VERSION},
+                                      {"extensions", json::Array{"binary_tensor_data"}}}));
   }
   const std::string_view first = take_segment(rest);
   if (first == "health") {

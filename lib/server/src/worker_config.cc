@@ -16,8 +16,8 @@ Result<ByteArray<N>> read_hex(json::Fields& fields, std::string_view name) {
   ENSC_TRY_ASSIGN(const std::string text, value->as_text(name));
   const Result<Bytes> bytes = from_hex(text);
   if (!bytes || bytes->size() != N) {
-    return Error(ServerError::kConfig, std::string(name) + ": expected " + std::to_string(2 * N) +
-                                           " hex digits");
+    return Error(ServerError::kConfig,
+                 std::string(name) + ": expected " + std::to_string(2 * N) + " hex digits");
   }
   return to_array<N>(*bytes);
 }
@@ -28,8 +28,12 @@ Result<void> read_listen(json::Fields& fields, WorkerConfig& out) {
   const std::size_t colon = text.rfind(':');
   unsigned port = 0;
   const char* end = text.data() + text.size();
-  if (colon == std::string::npos || colon + 1 == text.size() ||
-      std::from_chars(text.data() + colon + 1, end, port).ptr != end || port > 65535) {
+  std::from_chars_result read{};
+  if (colon != std::string::npos) {
+    read = std::from_chars(text.data() + colon + 1, end, port);
+  }
+  if (colon == std::string::npos || colon + 1 == text.size() || read.ec != std::errc() ||
+      read.ptr != end || port > 65535) {
     return Error(ServerError::kConfig, "listen: expected ADDRESS:PORT, such as 127.0.0.1:8443");
   }
   out.address = text.substr(0, colon);
@@ -111,14 +115,14 @@ Result<WorkerConfig> read_config(const json::Value& root) {
     std::copy(bytes->begin(), bytes->end(), key.bytes.begin());
     out.owner_keys.push_back(key);
   }
-  ENSC_TRY_ASSIGN(const std::uint64_t epoch, read_optional_uint(fields, "epoch_seconds", 600, 1,
-                                                                86400));
+  ENSC_TRY_ASSIGN(const std::uint64_t epoch,
+                  read_optional_uint(fields, "epoch_seconds", 600, 1, 86400));
   out.epoch = std::chrono::seconds(epoch);
-  ENSC_TRY_ASSIGN(const std::uint64_t intra, read_optional_uint(fields, "intra_op_threads", 1, 1,
-                                                                256));
+  ENSC_TRY_ASSIGN(const std::uint64_t intra,
+                  read_optional_uint(fields, "intra_op_threads", 1, 1, 256));
   out.intra_op_threads = static_cast<int>(intra);
-  ENSC_TRY_ASSIGN(const std::uint64_t handlers, read_optional_uint(fields, "handler_threads", 2, 1,
-                                                                   256));
+  ENSC_TRY_ASSIGN(const std::uint64_t handlers,
+                  read_optional_uint(fields, "handler_threads", 2, 1, 256));
   out.handler_threads = static_cast<unsigned>(handlers);
   ENSC_TRY_ASSIGN(const json::Value* models, fields.take("model"));
   ENSC_TRY(read_models(*models, out));

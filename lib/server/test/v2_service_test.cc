@@ -42,8 +42,8 @@ class V2ServiceTest : public ::testing::Test {
  protected:
   V2ServiceTest() {
     manifest_.fill(7);
-    registry_.put({"double", 3, manifest_, {}, Bytes{1}, Millis(1000),
-                   std::make_shared<DoublingModel>()});
+    registry_.put(
+        {"double", 3, manifest_, {}, Bytes{1}, Millis(1000), std::make_shared<DoublingModel>()});
   }
 
   HttpRequest infer_request(std::string_view body) {

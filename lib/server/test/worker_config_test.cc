@@ -13,12 +13,18 @@ std::string good() {
   return "format = \"ensconce-worker/1\"\n"
          "listen = \"127.0.0.1:8443\"\n"
          "tsm_root = \"tsm\"\n"
-         "owner_keys = [\"" + key + "\"]\n"
+         "owner_keys = [\"" +
+         key +
+         "\"]\n"
          "epoch_seconds = 60\n"
          "[broker]\n"
          "url = \"https://127.0.0.1:7001\"\n"
-         "key = \"" + key + "\"\n"
-         "tls_pin = \"" + key + "\"\n"
+         "key = \"" +
+         key +
+         "\"\n"
+         "tls_pin = \"" +
+         key +
+         "\"\n"
          "[[model]]\n"
          "bundle = \"a.sealed\"\n"
          "minimum_version = 2\n";
@@ -55,8 +61,8 @@ TEST(WorkerConfig, RejectsUnknownKeys) {
 }
 
 TEST(WorkerConfig, RejectsMissingKeys) {
-  for (const std::string key : {"format", "listen", "tsm_root", "owner_keys", "url", "key",
-                                "tls_pin", "bundle"}) {
+  for (const std::string key :
+       {"format", "listen", "tsm_root", "owner_keys", "url", "key", "tls_pin", "bundle"}) {
     std::string text = "\n" + good();
     const std::string from = "\n" + key + " = ";
     const std::size_t at = text.find(from);
@@ -68,6 +74,7 @@ TEST(WorkerConfig, RejectsMissingKeys) {
 TEST(WorkerConfig, RejectsValuesOfAnotherForm) {
   expect_refused(with("127.0.0.1:8443", "127.0.0.1"));
   expect_refused(with("127.0.0.1:8443", "127.0.0.1:99999"));
+  expect_refused(with("127.0.0.1:8443", "127.0.0.1:99999999999"));
   expect_refused(with("ensconce-worker/1", "ensconce-worker/2"));
   expect_refused(with("https://127.0.0.1:7001", "ftp://x"));
   expect_refused(with("epoch_seconds = 60", "epoch_seconds = 0"));

@@ -40,8 +40,8 @@ struct CodeInfo {
   Stage stage;
 };
 
-// SourceLocation is a line of our own source, as std::source_location would give it; clang 14, which
-// the fuzz build uses, has none with this standard library.
+// SourceLocation is a line of our own source, as std::source_location would give it; clang 14,
+// which the fuzz build uses, has none with this standard library.
 struct SourceLocation {
   const char* file;
   int line;
@@ -58,12 +58,11 @@ struct SourceLocation {
 class Error {
  public:
   template <typename Code>
-    requires requires(Code c) {
-      { error_info(c) } -> std::same_as<CodeInfo>;
-    }
+  requires requires(Code c) {
+    { error_info(c) } -> std::same_as<CodeInfo>;
+  }
   // NOLINTNEXTLINE(google-explicit-constructor): an error code is an error.
-  Error(Code code, std::string detail = {},
-        SourceLocation where = SourceLocation::current())
+  Error(Code code, std::string detail = {}, SourceLocation where = SourceLocation::current())
       : info_(error_info(code)), detail_(std::move(detail)), where_(where) {}
 
   [[nodiscard]] std::string_view id() const { return info_.id; }

@@ -19,9 +19,9 @@ class [[nodiscard]] Result {
 
   // NOLINTBEGIN(google-explicit-constructor): both sides convert, as in std::expected.
   template <typename U = T>
-    requires(std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires(std::is_constructible_v<T, U&&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Error>) Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
   // NOLINTEND(google-explicit-constructor)
 
@@ -84,16 +84,17 @@ inline Result<void> ok() { return {}; }
 #define ENSC_CONCAT(a, b) ENSC_CONCAT_INNER(a, b)
 
 // ENSC_TRY evaluates a Result and returns its error from the enclosing function, if it has one.
-#define ENSC_TRY(expr)                        \
-  do {                                        \
-    auto&& ensc_try_result = (expr);          \
-    if (!ensc_try_result.has_value()) {       \
-      return ensc_try_result.error();         \
-    }                                         \
+#define ENSC_TRY(expr)                  \
+  do {                                  \
+    auto&& ensc_try_result = (expr);    \
+    if (!ensc_try_result.has_value()) { \
+      return ensc_try_result.error();   \
+    }                                   \
   } while (false)
 
 // ENSC_TRY_ASSIGN(auto x, expr) does the same and binds the value.
-#define ENSC_TRY_ASSIGN(lhs, expr) ENSC_TRY_ASSIGN_INNER(ENSC_CONCAT(ensc_try_, __LINE__), lhs, expr)
+#define ENSC_TRY_ASSIGN(lhs, expr) \
+  ENSC_TRY_ASSIGN_INNER(ENSC_CONCAT(ensc_try_, __LINE__), lhs, expr)
 #define ENSC_TRY_ASSIGN_INNER(tmp, lhs, expr) \
   auto tmp = (expr);                          \
   if (!tmp.has_value()) {                     \

@@ -6,29 +6,29 @@ namespace ensconce {
 
 // ChannelError says which promise of the attested channel does not hold.
 enum class ChannelError : std::uint8_t {
-  kBadDocument,         // the evidence document does not have its form
-  kNoEvidence,          // the peer offers no evidence document
-  kNoSessionProof,      // the document carries no session proof
-  kProofKind,           // a proof for the other kind of channel
-  kProofNonce,          // a proof for somebody else's nonce
-  kProofBinding,        // a proof for another session: the evidence was relayed
-  kProofStatement,      // a proof over another statement
-  kProofSignature,      // not signed by the attested session key
-  kForeignTlsKey,       // the connection's key is not in the statement
-  kBadServedList,       // the served list does not have its form
-  kServedSignature,     // not signed by the attested session key
-  kServedStatement,     // a served list of another statement
-  kBadLease,            // the lease does not have its form
-  kLeaseSignature,      // not signed by the broker the statement names
-  kLeaseSession,        // granted to another worker
-  kLeaseManifest,       // granted for another bundle
+  kBadDocument,      // the evidence document does not have its form
+  kNoEvidence,       // the peer offers no evidence document
+  kNoSessionProof,   // the document carries no session proof
+  kProofKind,        // a proof for the other kind of channel
+  kProofNonce,       // a proof for somebody else's nonce
+  kProofBinding,     // a proof for another session: the evidence was relayed
+  kProofStatement,   // a proof over another statement
+  kProofSignature,   // not signed by the attested session key
+  kForeignTlsKey,    // the connection's key is not in the statement
+  kBadServedList,    // the served list does not have its form
+  kServedSignature,  // not signed by the attested session key
+  kServedStatement,  // a served list of another statement
+  kBadLease,         // the lease does not have its form
+  kLeaseSignature,   // not signed by the broker the statement names
+  kLeaseSession,     // granted to another worker
+  kLeaseManifest,    // granted for another bundle
   kLeaseExpired,
-  kModelNotServed,      // no model of that name
-  kModelOwner,          // sealed by another owner than the policy names
-  kModelRolledBack,     // older than the policy's minimum version
-  kModelNotInPolicy,    // the policy does not speak of this model
-  kNotAffirmed,         // appraisal said no
-  kUnexpectedAnswer,    // the peer answered something else than the protocol
+  kModelNotServed,    // no model of that name
+  kModelOwner,        // sealed by another owner than the policy names
+  kModelRolledBack,   // older than the policy's minimum version
+  kModelNotInPolicy,  // the policy does not speak of this model
+  kNotAffirmed,       // appraisal said no
+  kUnexpectedAnswer,  // the peer answered something else than the protocol
 };
 CodeInfo error_info(ChannelError code);
 

@@ -16,10 +16,10 @@ enum class ChannelKind : std::uint8_t {
 // (docs/protocols/evidence-document.md).
 struct SessionProof {
   ChannelKind kind = ChannelKind::kTlsExporter;
-  ByteArray<32> nonce{};             // the client's
+  ByteArray<32> nonce{};  // the client's
   ByteArray<32> binding{};
-  Sha256Digest statement_digest{};   // SHA-256 of the statement bytes
-  Instant time;                      // the worker's clock: said, not trusted
+  Sha256Digest statement_digest{};  // SHA-256 of the statement bytes
+  Instant time;                     // the worker's clock: said, not trusted
   Ed25519Signature signature{};
   friend bool operator==(const SessionProof&, const SessionProof&) = default;
 };

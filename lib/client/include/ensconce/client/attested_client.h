@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -60,12 +61,17 @@ class AttestedClient {
   [[nodiscard]] const ServedList& served() const { return served_; }
 
  private:
-  AttestedClient(std::unique_ptr<HttpClient> http, const AppraisalPolicy& policy,
-                 Affirmed affirmed, ServedList served, const Clock& clock);
+  AttestedClient(std::unique_ptr<HttpClient> http, const AppraisalPolicy& policy, Affirmed affirmed,
+                 ServedList served, const Clock& clock);
+  // appraised returns what the policy says of a served model, judged once; its lease is held
+  // against the clock for every request.
+  Result<const AppraisedModel*> appraised(std::string_view model, Instant now);
+
   std::unique_ptr<HttpClient> http_;
   AppraisalPolicy policy_;
   Affirmed affirmed_;
   ServedList served_;
+  std::map<std::string, AppraisedModel, std::less<>> appraised_;
   const Clock& clock_;
 };
 

@@ -17,8 +17,8 @@ enum class OipError : std::uint8_t {
   kBadHeaderLength,  // Inference-Header-Content-Length is no length within the body
   kBadDatatype,
   kBadShape,
-  kDataLength,     // data does not fill the shape, or binary parts do not fill the body
-  kBadData,        // a JSON element that the datatype cannot hold
+  kDataLength,  // data does not fill the shape, or binary parts do not fill the body
+  kBadData,     // a JSON element that the datatype cannot hold
   kTooLarge,
   kUnsupported,
 };

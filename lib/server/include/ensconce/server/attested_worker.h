@@ -82,7 +82,7 @@ class AttestedWorker {
                                        const ConnectionInfo& connection);
   Result<HttpResponse> answer_served_list(const HttpRequest& request);
   Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce);
-  void remember(const std::shared_ptr<const Attested>& attested);
+  [[nodiscard]] bool knows(const Sha256Digest& statement_digest) const;
 
   struct LeaseDuty {
     std::string name;
@@ -109,7 +109,10 @@ class AttestedWorker {
   std::mutex broker_mutex_;  // one exchange at a time
   mutable std::shared_mutex attested_mutex_;
   std::shared_ptr<const Attested> current_;
-  std::deque<std::shared_ptr<const Attested>> recent_;  // statements a served list may be asked for
+  // Statements a served list may be asked for: those of this epoch and the last, and, apart from
+  // them so that nobody can push them out, those made for clients' own nonces.
+  std::deque<Sha256Digest> epoch_statements_;
+  std::deque<Sha256Digest> hardware_statements_;
   std::atomic<std::uint64_t> epoch_ = 0;
   Millis next_epoch_{};
   std::optional<Millis> last_hardware_;

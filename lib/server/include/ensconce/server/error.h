@@ -10,14 +10,14 @@ enum class ServerError : std::uint8_t {
   kMethod,
   kUnknownModel,
   kUnknownVersion,
-  kBundleRequired,   // no Ensconce-Bundle header
-  kBundleChanged,    // the model is another bundle by now
+  kBundleRequired,  // no Ensconce-Bundle header
+  kBundleChanged,   // the model is another bundle by now
   kLeaseEnded,
   kNotReady,
   kBadNonce,
   kUnknownStatement,
-  kThrottled,        // too many hardware reports
-  kUnauthorised,     // no client token, or a wrong one
+  kThrottled,     // too many hardware reports
+  kUnauthorised,  // no client token, or a wrong one
   kConfig,
 };
 CodeInfo error_info(ServerError code);
