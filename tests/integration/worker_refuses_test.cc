@@ -290,6 +290,20 @@ TEST_F(WorkerRefuses, AServedListForAnUnknownStatement) {
   EXPECT_TRUE(answered(exchange(get(std::string(kServedListPath))), 400, "server.nonce"));
 }
 
+// Without this, whoever reaches the port could end service for every client that takes a beacon.
+TEST_F(WorkerRefuses, ToForgetItsEpochForTheSakeOfHardwareEvidence) {
+  const Sha256Digest statement = sha256(fetch_document({}).statement);
+  const HttpRequest hardware =
+      get(std::string(kEvidencePath) + "?nonce=" + std::string(64, '1') + "&freshness=hardware");
+  for (int i = 0; i < 70; ++i) {
+    clock_.advance(std::chrono::seconds(2));
+    ASSERT_EQ(exchange(hardware).status, 200) << i;
+  }
+  const HttpResponse list =
+      exchange(get(std::string(kServedListPath) + "?statement=" + to_hex(statement)));
+  EXPECT_EQ(list.status, 200);
+}
+
 TEST_F(WorkerRefuses, HardwareEvidenceTwiceInTwoSeconds) {
   const HttpRequest request =
       get(std::string(kEvidencePath) + "?nonce=" + std::string(64, '0') + "&freshness=hardware");
