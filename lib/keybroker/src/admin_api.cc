@@ -261,6 +261,12 @@ Result<std::uint64_t> number(std::string_view text) {
   return out;
 }
 
+// Refusals that name no owner say no more than a code, but an older broker wrote more. Whose worker
+// that was nobody knows, so it is shown to none.
+bool tells_of_a_worker(const LogEntry& entry) {
+  return entry.verdict || entry.measurement || entry.session;
+}
+
 Result<WireResponse> show_log(std::string_view query, const AdminCaller& caller,
                               const Ledger& ledger) {
   std::uint64_t from = 0;
@@ -283,7 +289,7 @@ Result<WireResponse> show_log(std::string_view query, const AdminCaller& caller,
   for (const Bytes& bytes : page) {
     ENSC_TRY_ASSIGN(const LogEntry entry, parse_log_entry(bytes));
     // What concerns another owner is a hash here: enough to recompute the root.
-    const bool visible = !entry.owner || *entry.owner == caller.key;
+    const bool visible = entry.owner ? *entry.owner == caller.key : !tells_of_a_worker(entry);
     out.push_back(
         json::Object{{"index", from + out.size()},
                      {"leaf", to_hex(leaf_hash(bytes))},

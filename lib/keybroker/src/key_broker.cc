@@ -1,6 +1,7 @@
 #include "ensconce/keybroker/key_broker.h"
 
 #include <algorithm>
+#include <deque>
 #include <mutex>
 
 #include "admin_api.h"
@@ -50,6 +51,30 @@ class Allowance {
   std::int64_t per_second_;
   std::int64_t left_;
   Millis last_{0};
+};
+
+// RefusalAllowance bounds what strangers may have written down for good: one entry a second, and so
+// many a day.
+class RefusalAllowance {
+ public:
+  bool take(Millis now) {
+    constexpr std::int64_t kPerDay = 10'000;
+    const auto day = std::chrono::floor<std::chrono::hours>(now).count() / 24;
+    if (day != day_) {
+      day_ = day;
+      today_ = 0;
+    }
+    if (today_ >= kPerDay || !rate_.take(now)) {
+      return false;
+    }
+    ++today_;
+    return true;
+  }
+
+ private:
+  Allowance rate_{10, 1};
+  std::int64_t day_ = 0;
+  std::int64_t today_ = 0;
 };
 
 // Which of our codes an attestation error travels as.
@@ -134,11 +159,15 @@ class KeyBroker::Impl {
 
   WireResponse handle(const WireRequest& request) {
     const bool rcar = request.target.starts_with("/kbs/");
+    {
+      const std::lock_guard lock(mutex_);
+      write_strangers();
+    }
     Result<WireResponse> answer = request.body.size() > kMaxBrokerBody
                                       ? Error(KeyBrokerError::kMalformed, "the body is too large")
                                       : route(request);
     if (!answer) {
-      log_failure("refused a request", answer.error());
+      say_failure(answer.error());
       return internal::error_answer(answer.error(), rcar ? Dialect::kRcar : Dialect::kOurs);
     }
     return *std::move(answer);
@@ -151,6 +180,17 @@ class KeyBroker::Impl {
 
  private:
   enum class Wanted : std::uint8_t { kKeyAndLease, kLease };
+
+  // Anybody can fail; what is wrong with us is always said.
+  void say_failure(const Error& error) {
+    if (error.kind() != Kind::kInternal) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_allowance_.take(clock_.since_boot())) {
+        return;
+      }
+    }
+    log_failure("refused a request", error);
+  }
 
   Result<WireResponse> route(const WireRequest& request) {
     const std::string_view target = request.target;
@@ -227,7 +267,7 @@ class KeyBroker::Impl {
     Verification verification = verify_message(message, nonce, std::move(anchors), now);
     const std::lock_guard lock(mutex_);
     if (!verification.attested) {
-      return refuse_evidence(message, verification, now);
+      return refuse_evidence(verification);
     }
     auto attested = std::make_shared<const Verified<Attested>>(*std::move(verification.attested));
     ENSC_TRY(sessions_.attest(id, std::move(attested), clock_.since_boot()));
@@ -237,20 +277,45 @@ class KeyBroker::Impl {
         200, json::Object{{"token", jws_sign(signing_key_, "JWT", as_bytes(ear))}});
   }
 
-  Result<WireResponse> refuse_evidence(const AttestMessage& message,
-                                       const Verification& verification, Instant now) {
+  // Whoever reaches the port can send evidence that does not hold. What is written of it says only
+  // which check refused, and how often.
+  WireResponse refuse_evidence(const Verification& verification) {
     const Error& error = verification.attested.error();
     const AttestationResult result = AttestationResult::refused("snp", verification.checks, error);
-    LogEntry entry;
-    entry.time = now;
-    const Result<std::string> runtime_data =
-        rcar_runtime_data(message.additional_evidence, message.nonce, message.tee_pubkey);
-    if (runtime_data) {
-      if (const Result<RcarRequest> said = parse_rcar_runtime_data(*runtime_data)) {
-        entry.statement = sha256(said->statement);
-      }
+    refuse_stranger(error.id(), &result);
+    return internal::error_answer(code_of(error), error.id(), Dialect::kRcar);
+  }
+
+  void refuse_stranger(std::string_view code, const AttestationResult* result) {
+    const auto known = std::find_if(strangers_.begin(), strangers_.end(),
+                                    [&](const Strangers& s) { return s.code == code; });
+    if (known == strangers_.end()) {
+      strangers_.push_back({code, 1});
+    } else {
+      ++known->count;
     }
-    return refuse(std::move(entry), code_of(error), error.id(), &result);
+    write_strangers(code, result);
+  }
+
+  // write_strangers writes what the allowance allows of the refusals that are counted, oldest code
+  // first; `result` explains the last one, which was refused by `code`.
+  void write_strangers(std::string_view code = {}, const AttestationResult* result = nullptr) {
+    while (!strangers_.empty() && refusal_allowance_.take(clock_.since_boot())) {
+      const Strangers& oldest = strangers_.front();
+      LogEntry entry;
+      entry.time = clock_.now();
+      entry.decision = LogDecision::kRefusal;
+      entry.code = oldest.code;
+      if (oldest.count > 1) {
+        entry.count = oldest.count;
+      }
+      const Result<void> written = ledger_.record(entry, oldest.code == code ? result : nullptr);
+      if (!written) {
+        log_failure("a refusal cannot be written down", written.error());
+        return;
+      }
+      strangers_.pop_front();
+    }
   }
 
   // refuse writes the entry of a "no" and answers with it.
@@ -286,7 +351,9 @@ class KeyBroker::Impl {
     entry.key_id = id;
     const KeyState* key = ledger_.key(id);
     if (key == nullptr) {
-      return refuse(std::move(entry), KeyBrokerError::kNoSuchKey);
+      const KeyBrokerError code = KeyBrokerError::kNoSuchKey;
+      refuse_stranger(error_info(code).id, nullptr);
+      return internal::error_answer(code, error_info(code).id, Dialect::kRcar);
     }
     entry.manifest = key->terms.manifest;
     entry.name = key->terms.name;
@@ -413,6 +480,13 @@ class KeyBroker::Impl {
   internal::SessionTable sessions_;
   Allowance auth_allowance_{1000, 200};
   Allowance beacon_allowance_{1000, 200};
+  Allowance failure_allowance_{100, 10};  // lines of the log of people
+  RefusalAllowance refusal_allowance_;
+  struct Strangers {
+    std::string_view code;  // of our own tables
+    std::uint64_t count;
+  };
+  std::deque<Strangers> strangers_;  // refusals not written yet, each code once
   const Clock& clock_;
   Random& random_;
 };

@@ -132,7 +132,7 @@ Result<void> Ledger::load(Instant now) {
       }
       tree_.append(leaf_hash(bytes));
       apply(*entry);
-      if (entry->admin_nonce && entry->time + kNonceLife > now) {
+      if (entry->admin_nonce && entry->time + kNonceLife >= now) {
         remember_nonce(*entry->admin_nonce, entry->time);
       }
     }
@@ -245,7 +245,7 @@ Result<SecretBytes> Ledger::open_key(const KeyState& key) const {
 }
 
 Result<void> Ledger::spend_nonce(const ByteArray<16>& nonce, Instant now) {
-  std::erase_if(nonces_, [now](const auto& entry) { return entry.second <= now; });
+  std::erase_if(nonces_, [now](const auto& entry) { return entry.second < now; });
   if (nonces_.contains(nonce)) {
     return Error(KeyBrokerError::kReplayed, "this request was seen before");
   }

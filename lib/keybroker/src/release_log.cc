@@ -81,6 +81,9 @@ Result<LogEntry> read_entry(ByteView bytes) {
   ENSC_TRY_ASSIGN(out.lease_id, optional_fixed<16>(fields, "lease_id"));
   ENSC_TRY_ASSIGN(out.admin_nonce, optional_fixed<16>(fields, "admin_nonce"));
   ENSC_TRY_ASSIGN(out.verdict, optional_text(fields, "verdict"));
+  if (const cbor::Value* count = fields.take_optional("count")) {
+    ENSC_TRY_ASSIGN(out.count, count->as_uint("count"));
+  }
   ENSC_TRY(fields.finish());
   return out;
 }
@@ -134,6 +137,7 @@ Bytes encode_log_entry(const LogEntry& entry) {
   put("lease_id", entry.lease_id);
   put("admin_nonce", entry.admin_nonce);
   put("verdict", entry.verdict);
+  put("count", entry.count);
   return cbor::encode(map);
 }
 

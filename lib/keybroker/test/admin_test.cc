@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "broker_fixture.h"
+#include "ensconce/codec/base64.h"
 #include "ensconce/transparency/merkle_tree.h"
 
 namespace ensconce {
@@ -97,6 +98,23 @@ TEST_F(BrokerAdmin, RefusesAChangeSeenBeforeARestart) {
   EXPECT_TRUE(refused(request).is(KeyBrokerError::kReplayed));
 }
 
+TEST_F(BrokerAdmin, RemembersARequestToTheLastMomentItsTimeIsAccepted) {
+  // Signed as far ahead as may be, and sent again as late as may be.
+  house.clock.set(house.clock.now() + kAdminWindow);
+  const WireRequest look = list();
+  const WireRequest change =
+      house.signed_by(made::owner(), "POST", "policies",
+                      json::Object{{"name", "line-reader"}, {"toml", made::policy()}});
+  house.clock.set(house.clock.now() - kAdminWindow);
+  EXPECT_EQ(house.broker->handle(look).status, 200);
+  EXPECT_EQ(house.broker->handle(change).status, 200);
+  house.clock.advance(2 * kAdminWindow);
+  EXPECT_TRUE(refused(look).is(KeyBrokerError::kReplayed));
+  EXPECT_TRUE(refused(change).is(KeyBrokerError::kReplayed));
+  ASSERT_TRUE(house.reopen());
+  EXPECT_TRUE(refused(change).is(KeyBrokerError::kReplayed));
+}
+
 TEST_F(BrokerAdmin, RefusesAStaleRequestAndOneFromTheFuture) {
   const WireRequest request = list();
   house.clock.advance(kAdminWindow + Millis(1));
@@ -136,6 +154,39 @@ TEST_F(BrokerAdmin, HidesAnOwnersKeysPoliciesAndEntriesFromAnother) {
         to_array<32>(from_hex(entry.find("leaf")->as_text("leaf").value()).value()).value());
   }
   EXPECT_EQ(tree.root(), house.broker->log_head().root);
+}
+
+TEST_F(BrokerAdmin, ShowsNoOwnerWhatWasWrittenOfAStrangersWorker) {
+  const made::Worker worker;
+  house.add_key({{"key_id", std::string(32, 'b')}});
+  EXPECT_TRUE(house.obtain(worker).error().is(KeyBrokerError::kNoSuchKey));
+  LogEntry plain = house.entries().back();
+  EXPECT_EQ(plain.code, "keybroker.no_such_key");
+  EXPECT_EQ(plain.owner, std::nullopt);
+  // As brokers wrote them before.
+  LogEntry verdict = plain;
+  verdict.verdict = "{}";
+  LogEntry measurement = plain;
+  measurement.measurement = to_bytes(ByteView(made::measurement()));
+  LogEntry session = plain;
+  session.session = worker.session.public_key();
+  for (const LogEntry& entry : {verdict, measurement, session}) {
+    house.memory.log_.push_back(encode_log_entry(entry));
+  }
+  ASSERT_TRUE(house.reopen());
+  for (const Ed25519PrivateKey& key : {made::owner(), made::other_owner()}) {
+    const json::Value log = json::parse(as_text(house.ask(key, "GET", "log?from=2").body)).value();
+    const json::Array& entries = *log.find("entries")->as_array("entries").value();
+    ASSERT_EQ(entries.size(), 4U);
+    EXPECT_EQ(entries[0].find("entry")->as_text("entry").value(),
+              base64_encode(encode_log_entry(plain)));
+    for (std::size_t i = 1; i < 4; ++i) {
+      EXPECT_TRUE(entries[i].find("entry")->is_null()) << i;
+      EXPECT_EQ(entries[i].find("leaf")->as_text("leaf").value(),
+                to_hex(leaf_hash(house.memory.log_[2 + i])));
+    }
+  }
+  EXPECT_FALSE(plain.verdict || plain.measurement || plain.session);
 }
 
 TEST_F(BrokerAdmin, KeepsOwnersPoliciesOfOneNameApart) {

@@ -27,6 +27,7 @@ LogEntry full_entry() {
   entry.lease_id = ByteArray<16>{9};
   entry.admin_nonce = ByteArray<16>{10};
   entry.verdict = "{}";
+  entry.count = 11;
   return entry;
 }
 

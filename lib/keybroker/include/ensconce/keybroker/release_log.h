@@ -41,7 +41,8 @@ struct LogEntry {
   std::optional<Ed25519PublicKey> session;  // of the worker
   std::optional<ByteArray<16>> lease_id;
   std::optional<ByteArray<16>> admin_nonce;
-  std::optional<std::string> verdict;  // of a refusal by evidence or policy: JSON
+  std::optional<std::string> verdict;  // of a refusal by policy: JSON
+  std::optional<std::uint64_t> count;  // how many refusals by this code the entry stands for
   friend bool operator==(const LogEntry&, const LogEntry&) = default;
 };
 
