@@ -119,8 +119,13 @@ Result<void> serve(const WorkerConfig& config) {
                                     [&](const HttpRequest& request, const ConnectionInfo& info) {
                                       return worker->handle(request, info);
                                     }));
-  const std::jthread maintenance(
-      [&](const std::stop_token& stop) { worker->run_maintenance(stop); });
+  const std::jthread maintenance([&](const std::stop_token& stop) {
+    worker->run_maintenance(stop);
+    if (!stop.stop_requested()) {
+      log_info("the keys of this boot have ended; start again for new ones");
+      kill(getpid(), SIGTERM);
+    }
+  });
   std::cout << json::write(json::Object{{"ready", true},
                                         {"address", config.address},
                                         {"port", static_cast<int>(server->port())}})

@@ -45,6 +45,15 @@ TEST_F(Lease60, EndsServiceByTheBootClockWhileTheBrokerIsAway) {
   EXPECT_EQ(exchange(get("/v2/health/ready")).status, 200);
 }
 
+TEST_F(Lease60, EndsWithTheKeysOfABootAfterADay) {
+  advance(kBootKeyLife - Millis(1));
+  EXPECT_FALSE(worker_->keys_ended());
+  advance(Millis(1));
+  EXPECT_TRUE(worker_->keys_ended());
+  worker_->run_maintenance({});  // returns at once: what it was for is over
+  worker_->maintain();
+}
+
 TEST_F(Lease60, IsNotLengthenedByTheHostsWallClock) {
   broker_.available = false;
   clock_.set(kNow - minutes(30));

@@ -84,6 +84,7 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
     : config_(std::move(config)),
       deps_(dependencies),
       boot_id_(deps_.random.array<16>()),
+      booted_at_(deps_.clock.since_boot()),
       tls_key_(EcPrivateKey::generate(Curve::kP256)),
       release_key_(EcPrivateKey::generate(Curve::kP256)),
       session_key_(Ed25519PrivateKey::generate(deps_.random)),
@@ -245,18 +246,22 @@ Millis AttestedWorker::maintain() {
       next_epoch_ = deps_.clock.since_boot() + kRetry;
     }
   }
-  Millis next = next_epoch_;
+  Millis next = std::min(next_epoch_, booted_at_ + kBootKeyLife);
   for (const LeaseDuty& duty : duties_) {
     next = std::min(next, duty.renew_at);
   }
   return std::max(next - deps_.clock.since_boot(), Millis(10));
 }
 
+bool AttestedWorker::keys_ended() const {
+  return deps_.clock.since_boot() >= booted_at_ + kBootKeyLife;
+}
+
 void AttestedWorker::run_maintenance(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
-  while (!stop.stop_requested()) {
+  while (!stop.stop_requested() && !keys_ended()) {
     const Millis pause = maintain();
     wake.wait_for(lock, stop, pause, [] { return false; });
   }

@@ -26,8 +26,6 @@ CodeInfo error_info(ServerError code) {
       return {"server.unknown_statement", Kind::kInvalidInput, Stage::kChannel};
     case ServerError::kThrottled:
       return {"server.throttled", Kind::kUnavailable, Stage::kSystem};
-    case ServerError::kUnauthorised:
-      return {"server.unauthorised", Kind::kRejected, Stage::kChannel};
     case ServerError::kConfig:
       return {"server.config", Kind::kInvalidInput, Stage::kUsage};
   }
@@ -50,8 +48,6 @@ int http_status_of(ServerError code) {
       return 409;
     case ServerError::kThrottled:
       return 429;
-    case ServerError::kUnauthorised:
-      return 401;
     default:
       return http_status_of(error_info(code).kind);
   }

@@ -32,6 +32,9 @@ struct WorkerDependencies {
   EngineFactory& engines;
 };
 
+// kBootKeyLife bounds the keys of one boot (session, release, receipt), by the boot clock.
+inline constexpr Millis kBootKeyLife = std::chrono::hours(24);
+
 // AttestedWorker is the process in the TEE: it boots without keys, makes its own, attests, gets the
 // content keys, opens the bundles and answers requests over the attested channel.
 // docs/life-of-a-request.md walks through it.
@@ -53,7 +56,10 @@ class AttestedWorker {
   // maintain does what is due (a new epoch, leases) and returns how long until the next is. A
   // broker that is away is not an error: the last beacon ages, and the lease ends service.
   Millis maintain();
-  // run_maintenance calls it until stopped, without sleeping past a stop.
+  // keys_ended says that this boot's keys have lived for kBootKeyLife: the worker must stop.
+  [[nodiscard]] bool keys_ended() const;
+  // run_maintenance calls maintain until stopped or the keys have ended, without sleeping past a
+  // stop.
   void run_maintenance(const std::stop_token& stop);
 
   [[nodiscard]] const ModelRegistry& registry() const { return registry_; }
@@ -95,6 +101,7 @@ class AttestedWorker {
   const WorkerConfig config_;
   const WorkerDependencies deps_;
   const ByteArray<16> boot_id_;
+  const Millis booted_at_;  // by the boot clock
   EcPrivateKey tls_key_;
   EcPrivateKey release_key_;
   Ed25519PrivateKey session_key_;

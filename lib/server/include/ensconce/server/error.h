@@ -16,8 +16,7 @@ enum class ServerError : std::uint8_t {
   kNotReady,
   kBadNonce,
   kUnknownStatement,
-  kThrottled,     // too many hardware reports
-  kUnauthorised,  // no client token, or a wrong one
+  kThrottled,  // too many hardware reports
   kConfig,
 };
 CodeInfo error_info(ServerError code);
