@@ -202,6 +202,16 @@ TEST(Policy, RejectsBadValues) {
                  PolicyError::kBadValue, "line-reader");
 }
 
+TEST(Policy, RejectsAVendorsRootListedAsAnothers) {
+  for (const TrustAnchor& vendor : vendor_anchors()) {
+    const std::string policy = with(made::broker_policy(), "[[anchors.listed]]", "spki_sha256",
+                                    "spki_sha256 = \"" + to_hex(vendor.spki_sha256) + "\"");
+    expect_refused(policy, PolicyError::kBadValue, "anchors.listed.spki_sha256");
+    EXPECT_NE(AppraisalPolicy::parse(policy, "x").error().remedy().find("accept = [\"vendor\"]"),
+              std::string::npos);
+  }
+}
+
 TEST(Policy, RejectsNoRootAtAll) {
   std::string policy = made::broker_policy();
   const std::size_t from = policy.find("[anchors]");

@@ -100,6 +100,25 @@ TEST(ResultText, SaysWhyThereAreNoChecks) {
   EXPECT_NE(text.find("7 bytes"), std::string::npos);
 }
 
+TEST(ResultText, LetsNothingThroughThatATerminalActsOn) {
+  const std::string foreign = "a\033[2J\nb\x7f\xc2\x9b";
+  const Error error(EvidenceError::kEndorsementForm, foreign);
+  const auto expect_plain = [](const std::string& text) {
+    EXPECT_EQ(text.find_first_of("\033\x7f\x9b"), std::string::npos);
+    EXPECT_EQ(text.find("\nb"), std::string::npos);
+    EXPECT_NE(text.find("a\\x1b[2J\\x0ab\\x7f\\xc2\\x9b"), std::string::npos) << text;
+  };
+  expect_plain(result_to_text(AttestationResult::refused("snp", {}, error), false));
+  for (const std::optional<bool> holds : {std::optional(true), std::optional(false), {}}) {
+    const Check check{"x.y", "a rule", foreign, foreign, holds, "a remedy"};
+    expect_plain(result_to_text(AttestationResult::refused("snp", {check}, error), false));
+  }
+  const Check expected{"x.y", "a rule", foreign, "", false, "a remedy"};
+  expect_plain(result_to_text(AttestationResult::refused("snp", {expected}, error), false));
+  const Check len{"x.y", "a rule", "", std::string(100000, 'x'), false, "a remedy"};
+  EXPECT_LT(result_to_text(AttestationResult::refused("snp", {len}, error), false).size(), 5000U);
+}
+
 TEST(ResultEar, CarriesOriginAndNeverVouchesForSimulatedHardware) {
   const json::Value ear = result_to_ear(affirmed(), kNow);
   EXPECT_EQ(*ear.find("iat"), json::Value(kNow.unix_ms / 1000));

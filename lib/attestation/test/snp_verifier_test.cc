@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <type_traits>
 
@@ -200,6 +201,60 @@ TEST(SnpVerify, NeverTakesASimulatedRootForAnotherOne) {
           .verify(good_report(unmarked), made::endorsements_of(unmarked), expected_data(), kNow)
           .claims.error()
           .is(E::kArkOrigin));
+}
+
+TEST(SnpVerify, IsNotMisledByAnotherListingOfTheSameRoot) {
+  const SnpPki& pki = made::shared_pki();
+  const TrustAnchor good = made::anchor_of(pki);
+  TrustAnchor product = good;
+  product.product = "Genoa";
+  const TrustAnchor origin = made::anchor_of(pki, AnchorOrigin::kPrivate);
+  const auto judged = [&](std::vector<TrustAnchor> anchors) {
+    return SnpVerifier(std::move(anchors))
+        .verify(good_report(pki), made::endorsements_of(pki), expected_data(), kNow);
+  };
+  for (const TrustAnchor& bad : {product, origin}) {
+    for (const auto& anchors : {std::vector{bad, good}, std::vector{good, bad}}) {
+      const SnpVerification verification = judged(anchors);
+      ASSERT_TRUE(verification.claims) << verification.claims.error().to_string();
+      EXPECT_EQ(verification.claims.value()->anchor, good);
+    }
+  }
+  // Where none fits, the first of them explains.
+  EXPECT_TRUE(judged({origin, product}).claims.error().is(E::kArkOrigin));
+  EXPECT_TRUE(judged({product, origin}).claims.error().is(E::kChainNames));
+}
+
+TEST(SnpVerify, ShowsForeignNamesAsPlainShortText) {
+  const auto expect_plain = [](const SnpVerification& verification) {
+    ASSERT_FALSE(verification.claims);
+    std::vector<std::string> texts{verification.claims.error().detail()};
+    for (const Check& check : verification.checks) {
+      texts.insert(texts.end(), {check.expected, check.got});
+    }
+    for (const std::string& text : texts) {
+      EXPECT_LT(text.size(), 700U) << text;
+      EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](char c) {
+        return c >= 0x20 && c <= 0x7e;
+      })) << text;
+    }
+  };
+  const std::string name = "ARK-\033[2J\n" + std::string(50, '\033');
+  static const auto key = RsaPrivateKey::generate(2048);
+  CertificateBuilder builder;
+  builder.subject_cn(name).serial(1).ca(-1, true);
+  builder.validity(kNow - Millis(1000), kNow + Millis(1000));
+  const SnpPki& pki = made::shared_pki();
+  SnpEndorsements endorsements = made::endorsements_of(pki);
+  endorsements.ark = builder.self_sign(key);
+  const TrustAnchor listed{endorsements.ark.spki_sha256(), "Milan", AnchorOrigin::kPrivate};
+  for (const auto& anchors : {std::vector<TrustAnchor>{}, std::vector{listed}}) {
+    expect_plain(
+        SnpVerifier(anchors).verify(good_report(pki), endorsements, expected_data(), kNow));
+  }
+  SnpEndorsements leaf = made::endorsements_of(pki);
+  leaf.vek = endorsements.ark;
+  expect_plain(made::verify_made(pki, good_report(pki), leaf, expected_data()));
 }
 
 // ---- Chain -----------------------------------------------------------------------------------

@@ -363,6 +363,14 @@ Result<TrustAnchor> read_listed(const json::Value& value) {
                   table.take("spki_sha256", "spki_sha256 = \"<64 hex digits>\""));
   ENSC_TRY_ASSIGN(const Bytes digest, read_hex(*spki, table.where("spki_sha256"), 32));
   std::copy(digest.begin(), digest.end(), anchor.spki_sha256.begin());
+  const std::vector<TrustAnchor> vendor = vendor_anchors();
+  if (std::any_of(vendor.begin(), vendor.end(), [&](const TrustAnchor& known) {
+        return known.spki_sha256 == anchor.spki_sha256;
+      })) {
+    return refuse(PolicyError::kBadValue,
+                  table.where("spki_sha256") + ": this is a vendor's root, and is never listed",
+                  "use accept = [\"vendor\"] under [anchors]");
+  }
   ENSC_TRY_ASSIGN(const json::Value* origin, table.take("origin", "origin = \"private\""));
   ENSC_TRY_ASSIGN(const std::string word,
                   read_word(*origin, table.where("origin"), {"simulated", "private"}));

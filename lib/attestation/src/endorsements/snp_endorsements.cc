@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../evidence/snp_roles.h"
+#include "ensconce/base/printable.h"
 #include "ensconce/codec/der.h"
 
 namespace ensconce {
@@ -48,8 +49,9 @@ Result<void> sort_certificate(const EndorsementItem& item, Slots& slots) {
     case internal::SnpRole::kNone:
       break;
   }
-  return Error(EvidenceError::kEndorsementUnknown,
-               "certificate \"" + certificate->subject_cn() + "\" plays no role in an SNP chain");
+  return Error(
+      EvidenceError::kEndorsementUnknown,
+      "certificate \"" + printable(certificate->subject_cn()) + "\" plays no role in an SNP chain");
 }
 
 Error missing(std::string_view what, std::string remedy) {
@@ -107,7 +109,7 @@ Result<std::string> text(const Certificate& vek, std::string_view suffix, const 
   auto out = der::read_ia5_string(value);
   if (!out) {
     return bad("extension " + std::string(kArc) + std::string(suffix) + " of \"" +
-               vek.subject_cn() + "\": " + out.error().detail());
+               printable(vek.subject_cn()) + "\": " + out.error().detail());
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ensconce/attestation/result/render.h"
+#include "ensconce/base/printable.h"
 
 namespace ensconce {
 namespace {
@@ -46,7 +47,13 @@ Mark mark_of(const Check& check) {
 
 std::string shortened(const std::string& text) {
   constexpr std::size_t kWidth = 64;
-  return text.size() <= kWidth ? text : text.substr(0, kWidth - 3) + "...";
+  return text.size() <= kWidth ? printable(text) : printable(text, kWidth - 3);
+}
+
+// What failed is told in full, but for what no one reads.
+std::string in_full(const std::string& text) {
+  constexpr std::size_t kMaxText = 4096;
+  return printable(text, kMaxText);
 }
 
 void append_check(std::string& out, const Check& check, std::size_t width, const Painter& paint) {
@@ -57,14 +64,13 @@ void append_check(std::string& out, const Check& check, std::size_t width, const
     return;
   }
   if (!check.holds.has_value()) {
-    out += "not applied: " + check.got + "\n";
+    out += "not applied: " + shortened(check.got) + "\n";
     return;
   }
-  // What failed is never shortened.
   const std::string indent(width + 6, ' ');
   out += fmt::format("{}\n", check.rule);
-  out += fmt::format("{}expected  {}\n", indent, check.expected);
-  out += fmt::format("{}got       {}\n", indent, check.got);
+  out += fmt::format("{}expected  {}\n", indent, in_full(check.expected));
+  out += fmt::format("{}got       {}\n", indent, in_full(check.got));
   out += fmt::format("{}remedy    {}\n", indent, check.remedy);
 }
 
@@ -105,7 +111,10 @@ std::string result_to_text(const AttestationResult& result, bool color) {
     out += fmt::format("  {}  {} ({})\n", paint(kRed, "refused by"), result.error()->id(),
                        name_of(result.error()->stage()));
     if (result.checks().empty()) {
-      out += fmt::format("  {}\n", result.error()->to_string());
+      out += fmt::format("  {}\n", in_full(result.error()->detail()));
+      if (!result.error()->remedy().empty()) {
+        out += fmt::format("  remedy    {}\n", in_full(result.error()->remedy()));
+      }
     }
   }
   std::size_t width = 0;
