@@ -34,7 +34,8 @@ TEST(Toml, NamesSourceLineAndColumn) {
 
 TEST(Toml, RejectsDuplicatesInfinityAndBadUtf8) {
   for (const std::string_view text :
-       {"a = 1\na = 2", "[t]\n[t]", "a = inf", "a = nan", "a = \"\xc3\x28\"", "a", "a = 1 b = 2"}) {
+       {"a = 1\na = 2", "[t]\n[t]", "a = inf", "a = nan", "a = \"\xc3\x28\"", "a", "a = 1 b = 2",
+        "[!]", "[[\x0b]]", "[a.!]", "a.! = 1", "\xc3\xa9 = 1", "\xca\x9e = 1"}) {
     const auto value = parse(text, "test.toml");
     ASSERT_FALSE(value) << text;
     EXPECT_TRUE(value.error().is(CodecError::kBadToml)) << text;
