@@ -53,6 +53,10 @@ class PinnedConnection final : public OwnerConnection {
   const Context& context_;
 };
 
+json::Value or_null(const std::optional<std::uint64_t>& value) {
+  return value ? json::Value(*value) : json::Value();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OwnerConnection>> OwnerConnection::open(const std::string& url,
@@ -78,16 +82,17 @@ Result<void> upload_content_key(const BrokerTarget& target, const Ed25519Private
                   OwnerConnection::open(target.url, target.pin, context));
   std::string key = base64_encode(sealed.content_key.expose());
   // Written by hand around the key, so that it stands in two buffers, both wiped.
-  const std::string rest =
-      json::write(json::Object{{"key_id", to_hex(sealed.header.key_id)},
-                               {"name", sealed.header.name},
-                               {"version", sealed.header.version},
-                               {"manifest", to_hex(sealed.manifest_digest)},
-                               {"owner", to_hex(sealed.header.owner_key.bytes)},
-                               {"policy", target.policy},
-                               {"lease_seconds", nullptr},
-                               {"max_uses", nullptr},
-                               {"not_after", nullptr}});
+  const std::string rest = json::write(
+      json::Object{{"key_id", to_hex(sealed.header.key_id)},
+                   {"name", sealed.header.name},
+                   {"version", sealed.header.version},
+                   {"manifest", to_hex(sealed.manifest_digest)},
+                   {"owner", to_hex(sealed.header.owner_key.bytes)},
+                   {"policy", target.policy},
+                   {"lease_seconds", or_null(target.lease_seconds)},
+                   {"max_uses", or_null(target.max_uses)},
+                   {"not_after", target.not_after ? json::Value(to_rfc3339(*target.not_after))
+                                                  : json::Value()}});
   Bytes body =
       concat({as_bytes("{\"key\":\""), as_bytes(key), as_bytes("\","), as_bytes(rest).subspan(1)});
   wipe(key.data(), key.size());

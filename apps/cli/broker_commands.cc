@@ -95,6 +95,9 @@ json::Value entry_to_json(std::uint64_t index, const LogEntry& entry) {
   if (!entry.code.empty()) {
     out.emplace_back("code", entry.code);
   }
+  if (entry.count) {
+    out.emplace_back("count", *entry.count);
+  }
   hex("key_id", entry.key_id);
   text("name", entry.name);
   if (entry.version) {
@@ -283,7 +286,9 @@ void register_broker_commands(Registrar registrar) {
   const auto a = std::make_shared<BrokerArguments>();
   CLI::App* log = add_verb(*broker, registrar, a, "log",
                            "Print the broker's release log and verify it against its signed head.\n"
-                           "What concerns other owners is shown as a hash.",
+                           "What concerns other owners is shown as a hash. Refusals that name no "
+                           "owner are shown to\nevery owner, by code, time and count alone; older "
+                           "ones that tell of a worker, as a hash.",
                            show_log);
   log->add_option("--from", a->from, "first entry to print");
   log->add_option("--broker-key", a->broker_key,

@@ -10,6 +10,7 @@
 #include "broker_client.h"
 #include "cli.h"
 #include "ensconce/codec/json.h"
+#include "ensconce/keybroker/key_broker.h"
 #include "ensconce/sealed_model/open.h"
 #include "ensconce/sealed_model/seal.h"
 #include "key_files.h"
@@ -28,6 +29,7 @@ struct ModelArguments {
   std::string owner_key_file;
   std::string key_out;
   BrokerTarget broker;
+  std::string not_after;
   std::vector<std::string> owners;
   std::uint64_t minimum_version = 1;
   std::string content_key_file;
@@ -77,7 +79,22 @@ class StagedFile {
   fs::path path_;
 };
 
+// target_of reads what is to be read before the work begins.
+Result<BrokerTarget> target_of(const ModelArguments& a) {
+  BrokerTarget target = a.broker;
+  if (!a.not_after.empty()) {
+    const Result<Instant> not_after = from_rfc3339(a.not_after);
+    if (!not_after) {
+      return Error(BaseError::kInvalidArgument, "--not-after " + a.not_after + " is no time")
+          .with_remedy("write it in UTC, like 2027-01-31T12:00:00Z");
+    }
+    target.not_after = *not_after;
+  }
+  return target;
+}
+
 Result<int> seal(const ModelArguments& a, const Context& context) {
+  ENSC_TRY_ASSIGN(const BrokerTarget target, target_of(a));
   ENSC_TRY_ASSIGN(const Ed25519PrivateKey owner, read_owner_key_file(a.owner_key_file));
   if (!a.key_out.empty() && fs::exists(fs::symlink_status(a.key_out))) {
     return Error(BaseError::kInvalidArgument, a.key_out + " exists already")
@@ -92,7 +109,7 @@ Result<int> seal(const ModelArguments& a, const Context& context) {
                                                              .progress_label = "sealing " + a.name},
                                                             context.random));
   if (a.key_out.empty()) {
-    ENSC_TRY(upload_content_key(a.broker, owner, sealed, context));
+    ENSC_TRY(upload_content_key(target, owner, sealed, context));
   } else {
     ENSC_TRY(write_key_file(a.key_out, kContentKeyKind, sealed.content_key.expose(),
                             Overwrite::kRefuse));
@@ -172,6 +189,20 @@ void register_seal(CLI::App& noun, Registrar registrar) {
       verb->add_option("--broker-pin", a->broker.pin, "SHA-256 of the broker's public key (hex)");
   CLI::Option* policy =
       verb->add_option("--policy", a->broker.policy, "release policy at the broker, by name");
+  for (CLI::Option* condition :
+       {verb->add_option("--max-uses", a->broker.max_uses,
+                         "release the key so often and no more; a lease is no use "
+                         "(default: no bound)")
+            ->check(CLI::PositiveNumber),
+        verb->add_option("--not-after", a->not_after,
+                         "release nothing and renew no lease from this time on, like "
+                         "2027-01-31T12:00:00Z\n(default: no end)"),
+        verb->add_option("--lease-seconds", a->broker.lease_seconds,
+                         "how long a worker may serve before it asks again "
+                         "(default: the broker's)")
+            ->check(CLI::Range(std::uint64_t{1}, kMaxLeaseSeconds))}) {
+    condition->needs(broker);
+  }
   pin->needs(broker);
   policy->needs(broker);
   broker->needs(pin);
