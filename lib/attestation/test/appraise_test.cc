@@ -348,6 +348,7 @@ TEST(BareEvidence, IsNeverAffirmed) {
   const auto result = appraise_evidence_only(evidence, made::parsed(made::client_policy()), kNow);
   EXPECT_EQ(result.outcome(), Outcome::kWarning);
   EXPECT_FALSE(result.affirmed().has_value());
+  EXPECT_EQ(made::holds(result.checks(), "statement.given"), false);
   EXPECT_EQ(made::holds(result.checks(), "security.owner_keys"), std::nullopt);
   const auto refused = appraise_evidence_only(
       evidence,
