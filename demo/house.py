@@ -33,7 +33,7 @@ class Process:
         self.errors = []
         self._popen = subprocess.Popen(
             [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=env, cwd=cwd)
+            stderr=subprocess.PIPE, text=True, env=env, cwd=cwd, start_new_session=True)
         self._threads = [
             threading.Thread(target=self._read_stdout, daemon=True),
             threading.Thread(target=self._read_stderr, daemon=True),
@@ -80,11 +80,11 @@ class Process:
 
     def stop(self):
         if self._popen.poll() is None:
-            self._popen.send_signal(signal.SIGTERM)
+            os.killpg(self._popen.pid, signal.SIGTERM)  # a tracer would let go of the program
             try:
                 self._popen.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                self._popen.kill()
+                os.killpg(self._popen.pid, signal.SIGKILL)
                 self._popen.wait()
 
 
