@@ -14,6 +14,23 @@ enum class EvidenceError : std::uint8_t {
   kSnpSigningKey,          // unsigned, or a signing key of a reserved kind
   kSnpSignatureWidth,      // r or s wider than 48 bytes
   kSnpGuestPolicy,         // reserved bits of the guest policy
+  kIntelLength,            // shorter than its own lengths say, or longer than any quote
+  kIntelVersion,           // a quote version this code does not know
+  kIntelKeyType,           // not ECDSA P-256
+  kIntelTeeType,           // neither SGX nor TDX, or a body that does not fit
+  kIntelReserved,          // a reserved field is not zero
+  kIntelCertification,     // certification data of a form or type we do not know
+  kIntelTrailing,          // bytes other than zero behind the quote
+  kIntelTdReport,          // a TDREPORT (for the local machine alone) in place of a quote
+  kIntelPck,               // the PCK certificate's SGX extension
+  kIntelTcbInfo,
+  kIntelQeIdentity,
+  kAzureForm,
+  kAzureHcl,
+  kAzureRuntimeClaims,
+  kAzureTpmQuote,
+  kEventLog,
+  kSevReport,  // a SEV or SEV-ES report, which no guest asked for
   kCertTable,
   kStatement,
   kStatementKeyHash,  // pubkey-hash is not keys.tls[0]

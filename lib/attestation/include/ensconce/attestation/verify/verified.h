@@ -24,6 +24,8 @@ class Verified {
   const T value_;
 
   friend class SnpVerifier;
+  friend class IntelVerifier;
+  friend class AzureVerifier;
   friend class StatementBinder;
   friend class BeaconVerifier;
 };

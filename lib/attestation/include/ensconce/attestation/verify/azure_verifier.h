@@ -1,0 +1,28 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "ensconce/attestation/evidence/evidence_item.h"
+#include "ensconce/attestation/verify/claims.h"
+
+namespace ensconce {
+
+// AzureVerifier judges evidence of Azure confidential VMs: the hardware's own report as its
+// verifier does, then that it vouches for the runtime claims, that those name the key which signed
+// the TPM quote, and that the quote is about the given PCRs and extraData. Thread-safe.
+class AzureVerifier {
+ public:
+  explicit AzureVerifier(std::vector<TrustAnchor> anchors) : anchors_(std::move(anchors)) {}
+  // verify refuses with the first rule that does not hold. `expected` is held against extraData:
+  // 32, 48 or 64 bytes, and zeros behind them. `event_log` is a TPM's, or nothing.
+  [[nodiscard]] Verification verify(const AzureEvidence& evidence,
+                                    std::span<const EndorsementItem> pool,
+                                    ExpectedReportData expected, Instant now,
+                                    const EventLog* event_log = nullptr) const;
+
+ private:
+  std::vector<TrustAnchor> anchors_;
+};
+
+}  // namespace ensconce
