@@ -88,7 +88,7 @@ bool satisfies(const T& value, const Constraint<T>& constraint) {
 
 template <typename T>
 void apply(CheckLog& log, E code, const Constraint<T>& constraint, const T& value) {
-  log.require(code, satisfies(value, constraint), show(constraint), show(value));
+  ENSC_REQUIRE(log, code, satisfies(value, constraint), show(constraint), show(value));
 }
 
 template <std::size_t N>
@@ -106,24 +106,24 @@ void appraise_anchor(CheckLog& log, const SnpClaims& claims, const AppraisalPoli
     expected += (expected.empty() ? "" : ", ") + std::string(name_of(anchor.origin)) + " " +
                 anchor.product + " " + to_hex(anchor.spki_sha256);
   }
-  log.require(E::kAnchorAccepted, holds, expected,
-              std::string(name_of(claims.anchor.origin)) + " " + claims.anchor.product + " " +
-                  to_hex(claims.anchor.spki_sha256));
+  ENSC_REQUIRE(log, E::kAnchorAccepted, holds, expected,
+               std::string(name_of(claims.anchor.origin)) + " " + claims.anchor.product + " " +
+                   to_hex(claims.anchor.spki_sha256));
 }
 
 void appraise_snp(CheckLog& log, const SnpClaims& claims, const SnpPolicy& snp, Instant now) {
   const SnpReport& report = claims.report;
-  log.require(E::kEndorsementsCurrent, now <= claims.endorsed_until,
-              "not after " + to_rfc3339(claims.endorsed_until), to_rfc3339(now));
+  ENSC_REQUIRE(log, E::kEndorsementsCurrent, now <= claims.endorsed_until,
+               "not after " + to_rfc3339(claims.endorsed_until), to_rfc3339(now));
   apply<std::uint64_t>(log, E::kReportVersion, snp.report_version, report.version);
   apply(log, E::kMeasurement, snp.measurement, bytes_of(report.measurement));
   const bool open = std::holds_alternative<Unconstrained>(snp.measurement);
   const bool firmware = snp.measurement_covers == MeasurementCoverage::kFirmware;
-  log.warn(E::kMeasurementCovers, !open && !firmware,
-           "a measurement that reaches the worker's code",
-           open       ? "the policy accepts any measurement"
-           : firmware ? "the policy's measurement covers firmware alone"
-                      : "it does");
+  ENSC_WARN(log, E::kMeasurementCovers, !open && !firmware,
+            "a measurement that reaches the worker's code",
+            open       ? "the policy accepts any measurement"
+            : firmware ? "the policy's measurement covers firmware alone"
+                       : "it does");
   apply(log, E::kDebug, snp.debug, report.debug_allowed());
   apply(log, E::kMigrationAgent, snp.migration_agent, report.migration_agent_allowed());
   apply(log, E::kSmt, snp.smt, report.smt_allowed());
@@ -136,9 +136,10 @@ void appraise_snp(CheckLog& log, const SnpClaims& claims, const SnpPolicy& snp, 
   apply(log, E::kChipId, snp.chip_id, bytes_of(report.chip_id));
   apply(log, E::kMinimumTcb, snp.minimum_tcb, claims.reported_tcb);
   apply(log, E::kPlatformInfo, snp.platform_info, report.platform_info);
-  log.require(E::kCrlRequired, claims.crl_checked || snp.crl == CrlRule::kIfPresent,
-              snp.crl == CrlRule::kRequired ? "a revocation list" : "a revocation list, if present",
-              claims.crl_checked ? "one that holds" : "none was given");
+  ENSC_REQUIRE(
+      log, E::kCrlRequired, claims.crl_checked || snp.crl == CrlRule::kIfPresent,
+      snp.crl == CrlRule::kRequired ? "a revocation list" : "a revocation list, if present",
+      claims.crl_checked ? "one that holds" : "none was given");
 }
 
 void appraise_owner_keys(CheckLog& log, const OwnerKeysConstraint& constraint,
@@ -152,15 +153,16 @@ void appraise_owner_keys(CheckLog& log, const OwnerKeysConstraint& constraint,
   using Exact = Exactly<std::vector<Ed25519PublicKey>>;
   std::visit(Overloaded{
                  [&](const Unconstrained& c) {
-                   log.require(E::kSecurityOwnerKeys, true, show(c), show(got));
+                   ENSC_REQUIRE(log, E::kSecurityOwnerKeys, true, show(c), show(got));
                  },
                  [&](const Exact& c) {
-                   log.require(E::kSecurityOwnerKeys, inside(got, c.value) && inside(c.value, got),
-                               show(c.value), show(got));
+                   ENSC_REQUIRE(log, E::kSecurityOwnerKeys,
+                                inside(got, c.value) && inside(c.value, got), show(c.value),
+                                show(got));
                  },
                  [&](const SubsetOf& c) {
-                   log.require(E::kSecurityOwnerKeys, !got.empty() && inside(got, c.keys),
-                               "none but " + show(c.keys), show(got));
+                   ENSC_REQUIRE(log, E::kSecurityOwnerKeys, !got.empty() && inside(got, c.keys),
+                                "none but " + show(c.keys), show(got));
                  },
              },
              constraint);
@@ -181,62 +183,62 @@ void appraise_security(CheckLog& log, const SecurityConfiguration& got, const st
 Instant appraise_beacon(CheckLog& log, const Statement& statement, const BeaconClaims& claims,
                         const BeaconFreshness& policy, Instant now) {
   const Beacon& beacon = claims.beacon;
-  log.require(E::kFreshnessChallenge, statement.challenge == claims.challenge,
-              to_hex(claims.challenge), to_hex(statement.challenge));
-  log.require(E::kFreshnessBootId, statement.boot_id == beacon.boot_id, to_hex(statement.boot_id),
-              to_hex(beacon.boot_id));
+  ENSC_REQUIRE(log, E::kFreshnessChallenge, statement.challenge == claims.challenge,
+               to_hex(claims.challenge), to_hex(statement.challenge));
+  ENSC_REQUIRE(log, E::kFreshnessBootId, statement.boot_id == beacon.boot_id,
+               to_hex(statement.boot_id), to_hex(beacon.boot_id));
   const bool known = std::find(policy.broker_keys.begin(), policy.broker_keys.end(),
                                claims.broker_key) != policy.broker_keys.end();
-  log.require(E::kFreshnessBrokerKey, known, show(policy.broker_keys),
-              to_hex(claims.broker_key.bytes));
-  log.require(E::kFreshnessFuture, beacon.time <= now + kMaxBeaconSkew,
-              "not after " + to_rfc3339(now + kMaxBeaconSkew), to_rfc3339(beacon.time));
-  log.require(E::kFreshnessAge, now <= beacon.time + policy.at_most,
-              "not before " + to_rfc3339(now - policy.at_most), to_rfc3339(beacon.time));
+  ENSC_REQUIRE(log, E::kFreshnessBrokerKey, known, show(policy.broker_keys),
+               to_hex(claims.broker_key.bytes));
+  ENSC_REQUIRE(log, E::kFreshnessFuture, beacon.time <= now + kMaxBeaconSkew,
+               "not after " + to_rfc3339(now + kMaxBeaconSkew), to_rfc3339(beacon.time));
+  ENSC_REQUIRE(log, E::kFreshnessAge, now <= beacon.time + policy.at_most,
+               "not before " + to_rfc3339(now - policy.at_most), to_rfc3339(beacon.time));
   return beacon.time + policy.at_most;
 }
 
 Instant appraise_own_nonce(CheckLog& log, const Statement& statement, const FreshByOwnNonce& own,
                            Instant now) {
-  log.require(E::kFreshnessChallenge, statement.challenge == own.nonce, to_hex(own.nonce),
-              to_hex(statement.challenge));
+  ENSC_REQUIRE(log, E::kFreshnessChallenge, statement.challenge == own.nonce, to_hex(own.nonce),
+               to_hex(statement.challenge));
   return now + kOwnNonceLife;
 }
 
 Instant appraise_client_freshness(CheckLog& log, const Attested& attested,
                                   const Freshness& freshness, const FreshnessPolicy& policy,
                                   Instant now) {
-  log.require(E::kFreshnessBinding, attested.binding == BindingKind::kStatement,
-              "evidence bound to the statement",
-              attested.binding == BindingKind::kStatement ? "evidence bound to the statement"
-                                                          : "evidence bound to an RCAR session");
+  ENSC_REQUIRE(log, E::kFreshnessBinding, attested.binding == BindingKind::kStatement,
+               "evidence bound to the statement",
+               attested.binding == BindingKind::kStatement ? "evidence bound to the statement"
+                                                           : "evidence bound to an RCAR session");
   const auto* by_age = std::get_if<BeaconFreshness>(&policy);
   const std::string expected =
       by_age == nullptr ? "evidence made for this verifier's nonce"
                         : "a broker's beacon, or evidence made for this verifier's nonce";
   if (const auto* own = std::get_if<FreshByOwnNonce>(&freshness)) {
-    log.require(E::kFreshnessKnown, true, expected, "this verifier's nonce");
+    ENSC_REQUIRE(log, E::kFreshnessKnown, true, expected, "this verifier's nonce");
     return appraise_own_nonce(log, attested.statement, *own, now);
   }
   if (const auto* beacon = std::get_if<FreshByBeacon>(&freshness); beacon != nullptr) {
-    log.require(E::kFreshnessKnown, by_age != nullptr, expected, "a broker's beacon");
+    ENSC_REQUIRE(log, E::kFreshnessKnown, by_age != nullptr, expected, "a broker's beacon");
     return by_age == nullptr
                ? now
                : appraise_beacon(log, attested.statement, *beacon->beacon, *by_age, now);
   }
-  log.require(E::kFreshnessKnown, false, expected, "evidence of unknown age");
+  ENSC_REQUIRE(log, E::kFreshnessKnown, false, expected, "evidence of unknown age");
   return now;
 }
 
 Instant appraise_broker_freshness(CheckLog& log, const Attested& attested,
                                   const Freshness& freshness, Instant now) {
-  log.require(E::kFreshnessBinding, attested.binding == BindingKind::kRcar,
-              "evidence bound to the RCAR session",
-              attested.binding == BindingKind::kRcar ? "evidence bound to the RCAR session"
-                                                     : "evidence bound to the statement");
+  ENSC_REQUIRE(log, E::kFreshnessBinding, attested.binding == BindingKind::kRcar,
+               "evidence bound to the RCAR session",
+               attested.binding == BindingKind::kRcar ? "evidence bound to the RCAR session"
+                                                      : "evidence bound to the statement");
   const bool known = std::holds_alternative<FreshByRcarNonce>(freshness);
-  log.require(E::kFreshnessKnown, known, "the session's nonce",
-              known ? "the session's nonce" : "something else");
+  ENSC_REQUIRE(log, E::kFreshnessKnown, known, "the session's nonce",
+               known ? "the session's nonce" : "something else");
   return now + kReleaseWindow;
 }
 
@@ -278,7 +280,7 @@ class Appraiser {
     CheckLog log;
     appraise_anchor(log, claims, policy);
     appraise_snp(log, claims, policy.fields().snp, now);
-    log.warn(E::kStatementGiven, false, "evidence with its statement", "a bare report");
+    ENSC_WARN(log, E::kStatementGiven, false, "evidence with its statement", "a bare report");
     for (const E code :
          {E::kSecurityPadding, E::kSecurityTenancy, E::kSecuritySandbox, E::kSecuritySoftware,
           E::kSecurityOwnerKeys, E::kSecurityBrokerKey, E::kFreshnessBinding, E::kFreshnessKnown}) {

@@ -10,9 +10,9 @@ BeaconVerification BeaconVerifier::verify(ByteView message,
   BeaconClaims claims;
   claims.challenge = beacon_challenge(message);
 
-  const bool small = log.require(AttestationError::kBeaconForm, message.size() <= kMaxBeacon,
-                                 "at most " + std::to_string(kMaxBeacon) + " bytes",
-                                 std::to_string(message.size()) + " bytes");
+  const bool small = ENSC_REQUIRE(log, AttestationError::kBeaconForm, message.size() <= kMaxBeacon,
+                                  "at most " + std::to_string(kMaxBeacon) + " bytes",
+                                  std::to_string(message.size()) + " bytes");
   std::optional<Bytes> payload;
   std::string reason = broker_keys.empty() ? "no broker key is named" : "";
   for (const Ed25519PublicKey& key : broker_keys) {
@@ -28,14 +28,14 @@ BeaconVerification BeaconVerifier::verify(ByteView message,
     }
   }
   if (small) {
-    log.require(AttestationError::kBeaconSignature, payload.has_value(),
-                "a COSE_Sign1 by one of " + std::to_string(broker_keys.size()) + " named brokers",
-                payload.has_value() ? "signed by " + to_hex(claims.broker_key.bytes) : reason);
+    ENSC_REQUIRE(log, AttestationError::kBeaconSignature, payload.has_value(),
+                 "a COSE_Sign1 by one of " + std::to_string(broker_keys.size()) + " named brokers",
+                 payload.has_value() ? "signed by " + to_hex(claims.broker_key.bytes) : reason);
   }
   if (payload.has_value()) {
     const auto beacon = parse_beacon_payload(*payload);
-    if (log.require(AttestationError::kBeaconForm, beacon.has_value(), "version 1",
-                    beacon ? "version 1" : beacon.error().detail())) {
+    if (ENSC_REQUIRE(log, AttestationError::kBeaconForm, beacon.has_value(), "version 1",
+                     beacon ? "version 1" : beacon.error().detail())) {
       claims.beacon = *beacon;
     }
   }

@@ -9,9 +9,9 @@ namespace {
 void take_statement(CheckLog& log, ByteView bytes, Attested& attested) {
   attested.statement_sha256 = sha256(bytes);
   auto statement = parse_statement(bytes);
-  const bool holds = log.require(AttestationError::kStatementForm, statement.has_value(),
-                                 "version 1, in its deterministic form",
-                                 statement ? "version 1" : statement.error().to_string());
+  const bool holds = ENSC_REQUIRE(log, AttestationError::kStatementForm, statement.has_value(),
+                                  "version 1, in its deterministic form",
+                                  statement ? "version 1" : statement.error().to_string());
   if (holds) {
     attested.statement = *std::move(statement);
   }
@@ -33,8 +33,8 @@ BindingVerification StatementBinder::bind_statement(const Verified<SnpClaims>& e
   attested.binding = BindingKind::kStatement;
   const ByteArray<64> expected = report_data_for(statement);
   const ByteArray<64>& got = evidence->report.report_data;
-  if (log.require(AttestationError::kStatementBinding, expected == got, to_hex(expected),
-                  to_hex(got))) {
+  if (ENSC_REQUIRE(log, AttestationError::kStatementBinding, expected == got, to_hex(expected),
+                   to_hex(got))) {
     take_statement(log, statement, attested);
   }
 
@@ -55,21 +55,23 @@ BindingVerification StatementBinder::bind_rcar(const Verified<SnpClaims>& eviden
   attested.binding = BindingKind::kRcar;
   const ByteArray<64> expected = rcar_report_data(runtime_data);
   const ByteArray<64>& got = evidence->report.report_data;
-  if (log.require(AttestationError::kRcarBinding, expected == got, to_hex(expected), to_hex(got))) {
+  if (ENSC_REQUIRE(log, AttestationError::kRcarBinding, expected == got, to_hex(expected),
+                   to_hex(got))) {
     const auto request = parse_rcar_runtime_data(runtime_data);
-    if (log.require(AttestationError::kRcarForm, request.has_value(),
-                    "canonical JSON with our statement inside",
-                    request ? "so it is" : request.error().detail())) {
-      log.require(AttestationError::kRcarNonce,
-                  !expected_nonce.empty() &&
-                      equal_in_constant_time(as_bytes(expected_nonce), as_bytes(request->nonce)),
-                  "the nonce of this session",
-                  request->nonce == expected_nonce ? "the nonce of this session" : "another nonce");
+    if (ENSC_REQUIRE(log, AttestationError::kRcarForm, request.has_value(),
+                     "canonical JSON with our statement inside",
+                     request ? "so it is" : request.error().detail())) {
+      ENSC_REQUIRE(
+          log, AttestationError::kRcarNonce,
+          !expected_nonce.empty() &&
+              equal_in_constant_time(as_bytes(expected_nonce), as_bytes(request->nonce)),
+          "the nonce of this session",
+          request->nonce == expected_nonce ? "the nonce of this session" : "another nonce");
       take_statement(log, request->statement, attested);
-      log.require(AttestationError::kRcarTeePubkey,
-                  request->tee_pubkey.curve() == Curve::kP256 &&
-                      request->tee_pubkey.point() == attested.statement.keys.release,
-                  to_hex(attested.statement.keys.release), to_hex(request->tee_pubkey.point()));
+      ENSC_REQUIRE(log, AttestationError::kRcarTeePubkey,
+                   request->tee_pubkey.curve() == Curve::kP256 &&
+                       request->tee_pubkey.point() == attested.statement.keys.release,
+                   to_hex(attested.statement.keys.release), to_hex(request->tee_pubkey.point()));
     }
   }
 

@@ -273,6 +273,13 @@ static_assert(in_order(), "the table follows AttestationError");
 
 std::span<const CheckInfo> all_checks() { return kChecks; }
 
+#ifdef ENSC_MUTATION
+namespace internal {
+std::optional<AttestationError> rule_off;
+bool rule_is_off(AttestationError code) { return rule_off == code; }
+}  // namespace internal
+#endif
+
 bool CheckLog::require(AttestationError code, bool holds, std::string expected, std::string got) {
   if (!holds && !refusal_.has_value()) {
     refusal_ = Error(code, "expected " + expected + ", got " + got)

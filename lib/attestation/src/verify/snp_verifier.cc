@@ -64,8 +64,8 @@ void verify_root(Case& c, const std::vector<TrustAnchor>& anchors) {
   const bool pinned = anchor != anchors.end();
   const bool marked = is_marked_simulated(ark);
   const std::string mark = marked ? " (a SIMULATED processor's root)" : "";
-  if (!c.log.require(
-          E::kArkPinned, pinned,
+  if (!ENSC_REQUIRE(
+          c.log, E::kArkPinned, pinned,
           "the key of one of " + std::to_string(anchors.size()) + " trust anchors",
           pinned ? std::string(name_of(anchor->origin)) + " " + anchor->product + " " + to_hex(key)
                  : quoted(ark.subject_cn()) + mark + " with key " + to_hex(key))) {
@@ -74,11 +74,11 @@ void verify_root(Case& c, const std::vector<TrustAnchor>& anchors) {
   c.claims.anchor = *anchor;
   c.claims.product = *snp_product_from_name(anchor->product);
   const Result<void> self = ark.verify_signed_by(ark, kPss);
-  c.log.require(E::kArkSelfSigned, self.has_value(), "the root's signature over itself",
-                outcome(self));
-  c.log.require(E::kArkOrigin, marked == (anchor->origin == AnchorOrigin::kSimulated),
-                marked ? "listed as simulated" : "not listed as simulated",
-                "listed as " + std::string(name_of(anchor->origin)));
+  ENSC_REQUIRE(c.log, E::kArkSelfSigned, self.has_value(), "the root's signature over itself",
+               outcome(self));
+  ENSC_REQUIRE(c.log, E::kArkOrigin, marked == (anchor->origin == AnchorOrigin::kSimulated),
+               marked ? "listed as simulated" : "not listed as simulated",
+               "listed as " + std::string(name_of(anchor->origin)));
 }
 
 // ---- Chain -----------------------------------------------------------------------------------
@@ -94,10 +94,10 @@ void verify_names(Case& c) {
                      c.chain.vek.subject_cn() == vek && c.chain.ark.self_issued() &&
                      c.chain.ask.issued_by_name(c.chain.ark) &&
                      c.chain.vek.issued_by_name(c.chain.ask);
-  c.log.require(E::kChainNames, holds, ark + " > " + ask + " > " + vek,
-                printable(c.chain.ark.subject_cn()) + " > " + printable(c.chain.ask.subject_cn()) +
-                    " > " + printable(c.chain.vek.subject_cn()) + " (issued by " +
-                    printable(c.chain.vek.issuer_cn()) + ")");
+  ENSC_REQUIRE(c.log, E::kChainNames, holds, ark + " > " + ask + " > " + vek,
+               printable(c.chain.ark.subject_cn()) + " > " + printable(c.chain.ask.subject_cn()) +
+                   " > " + printable(c.chain.vek.subject_cn()) + " (issued by " +
+                   printable(c.chain.vek.issuer_cn()) + ")");
 }
 
 void verify_ca(Case& c) {
@@ -108,8 +108,8 @@ void verify_ca(Case& c) {
     return std::string(certificate.is_ca() ? "CA" : "no CA") +
            (certificate.may_sign_certificates() ? "" : " (may not sign certificates)");
   };
-  c.log.require(E::kChainCa, holds, "root CA, intermediate CA, chip no CA",
-                "root " + text(ark) + ", intermediate " + text(ask) + ", chip " + text(vek));
+  ENSC_REQUIRE(c.log, E::kChainCa, holds, "root CA, intermediate CA, chip no CA",
+               "root " + text(ark) + ", intermediate " + text(ask) + ", chip " + text(vek));
 }
 
 void verify_critical_extensions(Case& c) {
@@ -122,17 +122,18 @@ void verify_critical_extensions(Case& c) {
       }
     }
   }
-  c.log.require(E::kChainCriticalExtensions, unknown.empty(), "keyUsage and basicConstraints alone",
-                unknown.empty() ? "no other" : printable(unknown));
+  ENSC_REQUIRE(c.log, E::kChainCriticalExtensions, unknown.empty(),
+               "keyUsage and basicConstraints alone",
+               unknown.empty() ? "no other" : printable(unknown));
 }
 
 void verify_signatures(Case& c) {
   const Result<void> ask = c.chain.ask.verify_signed_by(c.chain.ark, kPss);
-  c.log.require(E::kIntermediateSignature, ask.has_value(),
-                "a signature by " + quoted(c.chain.ark.subject_cn()), outcome(ask));
+  ENSC_REQUIRE(c.log, E::kIntermediateSignature, ask.has_value(),
+               "a signature by " + quoted(c.chain.ark.subject_cn()), outcome(ask));
   const Result<void> vek = c.chain.vek.verify_signed_by(c.chain.ask, kPss);
-  c.log.require(E::kVekSignature, vek.has_value(),
-                "a signature by " + quoted(c.chain.ask.subject_cn()), outcome(vek));
+  ENSC_REQUIRE(c.log, E::kVekSignature, vek.has_value(),
+               "a signature by " + quoted(c.chain.ask.subject_cn()), outcome(vek));
 }
 
 // ---- Report and certificate ------------------------------------------------------------------
@@ -142,24 +143,24 @@ void verify_signatures(Case& c) {
 void verify_report_signature(Case& c) {
   const Result<EcPublicKey> key = c.chain.vek.ec_public_key();
   const bool on_p384 = key.has_value() && key->curve() == Curve::kP384;
-  if (!c.log.require(E::kVekKey, on_p384, "a key on P-384",
-                     on_p384 ? "a key on P-384" : "another key")) {
+  if (!ENSC_REQUIRE(c.log, E::kVekKey, on_p384, "a key on P-384",
+                    on_p384 ? "a key on P-384" : "another key")) {
     return;
   }
   const Bytes bytes = write_snp_report(c.report);
   const Bytes signature = concat({c.report.signature_r, c.report.signature_s});
   const Result<void> holds = ecdsa_verify(*key, ByteView(bytes).first(kSnpSignedLen), signature);
-  c.log.require(E::kReportSignature, holds.has_value(), "a signature by the chip's key",
-                outcome(holds));
+  ENSC_REQUIRE(c.log, E::kReportSignature, holds.has_value(), "a signature by the chip's key",
+               outcome(holds));
 }
 
 void verify_kind(Case& c, const SnpVekExtensions& vek) {
   const bool vlek = c.report.signing_key == SnpSigningKey::kVlek;
   const bool holds = vlek ? !vek.hwid.has_value() : vek.hwid.has_value() && !vek.csp_id.has_value();
   const std::string_view expected = name_of(c.report.signing_key);
-  c.log.require(E::kVekKind, holds, "a " + std::string(expected),
-                vek.hwid.has_value() ? "a certificate with a hwID (vcek)"
-                                     : "a certificate without a hwID (vlek)");
+  ENSC_REQUIRE(c.log, E::kVekKind, holds, "a " + std::string(expected),
+               vek.hwid.has_value() ? "a certificate with a hwID (vcek)"
+                                    : "a certificate without a hwID (vlek)");
 }
 
 // 57230: productName1 is the product, perhaps with a stepping ("Milan-B0").
@@ -174,8 +175,8 @@ void verify_product(Case& c, const SnpVekExtensions& vek) {
     cpuid_holds = product == c.claims.product;
     cpuid = product.has_value() ? "CPUID " + std::string(name_of(*product)) : "CPUID not known";
   }
-  c.log.require(E::kVekProduct, cert_holds && cpuid_holds, std::string(expected),
-                "certificate " + printable(name) + ", " + cpuid);
+  ENSC_REQUIRE(c.log, E::kVekProduct, cert_holds && cpuid_holds, std::string(expected),
+               "certificate " + printable(name) + ", " + cpuid);
 }
 
 void verify_tcb(Case& c, const SnpVekExtensions& vek) {
@@ -191,9 +192,9 @@ void verify_tcb(Case& c, const SnpVekExtensions& vek) {
   }
   spare.insert(spare.end(), {vek.spl5, vek.spl6, vek.spl7});
   const Bytes reported_spare = snp_reserved_tcb(c.report.reported_tcb, c.claims.product);
-  c.log.require(E::kVekTcb, reported == certified && spare == reported_spare,
-                text_of(reported) + ", reserved " + to_hex(reported_spare),
-                text_of(certified) + ", reserved " + to_hex(spare));
+  ENSC_REQUIRE(c.log, E::kVekTcb, reported == certified && spare == reported_spare,
+               text_of(reported) + ", reserved " + to_hex(reported_spare),
+               text_of(certified) + ", reserved " + to_hex(spare));
 }
 
 // 57230: a VCEK is one chip's. Turin's hwID has 8 bytes, and the rest of CHIP_ID is zero; 64 are
@@ -211,13 +212,13 @@ void verify_chip_id(Case& c, const SnpVekExtensions& vek) {
   } else if (!all_zero(chip) && hwid.size() == 8 && c.claims.product == SnpProduct::kTurin) {
     holds = equal(hwid, chip.first(8)) && all_zero(chip.subspan(8));
   }
-  c.log.require(E::kVekChipId, holds, to_hex(chip), to_hex(hwid));
+  ENSC_REQUIRE(c.log, E::kVekChipId, holds, to_hex(chip), to_hex(hwid));
 }
 
 void verify_against_certificate(Case& c) {
   const auto vek = parse_snp_vek_extensions(c.chain.vek);
-  if (!c.log.require(E::kVekExtensions, vek.has_value(), "the extensions of a VCEK or VLEK",
-                     vek ? "all there" : printable(vek.error().detail(), 256))) {
+  if (!ENSC_REQUIRE(c.log, E::kVekExtensions, vek.has_value(), "the extensions of a VCEK or VLEK",
+                    vek ? "all there" : printable(vek.error().detail(), 256))) {
     return;
   }
   const SnpProduct product = c.claims.product;
@@ -241,10 +242,10 @@ void verify_validity(Case& c) {
     from = std::max(from, certificate->not_before());
     until = std::min(until, certificate->not_after());
   }
-  c.log.require(E::kCertNotYetValid, from <= c.now, "not before " + to_rfc3339(from),
-                to_rfc3339(c.now));
-  c.log.require(E::kCertExpired, c.now <= until, "not after " + to_rfc3339(until),
-                to_rfc3339(c.now));
+  ENSC_REQUIRE(c.log, E::kCertNotYetValid, from <= c.now, "not before " + to_rfc3339(from),
+               to_rfc3339(c.now));
+  ENSC_REQUIRE(c.log, E::kCertExpired, c.now <= until, "not after " + to_rfc3339(until),
+               to_rfc3339(c.now));
   c.claims.endorsed_until = until;
 }
 
@@ -260,18 +261,18 @@ void verify_crl(Case& c) {
   const RevocationList& crl = *c.chain.crl;
   const Result<void> signature = crl.verify_signed_by(c.chain.ark, kPss);
   const bool by_root = crl.issued_by_name(c.chain.ark) && c.chain.ark.may_sign_crls();
-  c.log.require(E::kCrlSignature, by_root && signature.has_value(),
-                "a list by " + quoted(c.chain.ark.subject_cn()),
-                by_root ? outcome(signature) : "a list by somebody else");
+  ENSC_REQUIRE(c.log, E::kCrlSignature, by_root && signature.has_value(),
+               "a list by " + quoted(c.chain.ark.subject_cn()),
+               by_root ? outcome(signature) : "a list by somebody else");
   const auto next = crl.next_update();
-  c.log.require(E::kCrlTime, next.has_value() && crl.this_update() <= c.now && c.now <= *next,
-                to_rfc3339(crl.this_update()) + " to " +
-                    (next.has_value() ? to_rfc3339(*next) : "no nextUpdate"),
-                to_rfc3339(c.now));
+  ENSC_REQUIRE(c.log, E::kCrlTime, next.has_value() && crl.this_update() <= c.now && c.now <= *next,
+               to_rfc3339(crl.this_update()) + " to " +
+                   (next.has_value() ? to_rfc3339(*next) : "no nextUpdate"),
+               to_rfc3339(c.now));
   const bool revoked = crl.lists(c.chain.ask);
   const std::string serial = "serial " + to_hex(c.chain.ask.serial());
-  c.log.require(E::kCrlRevoked, !revoked, serial + " not on the list",
-                revoked ? "revoked" : "not on the list");
+  ENSC_REQUIRE(c.log, E::kCrlRevoked, !revoked, serial + " not on the list",
+               revoked ? "revoked" : "not on the list");
   if (next.has_value()) {
     c.claims.endorsed_until = std::min(c.claims.endorsed_until, *next);
   }
@@ -284,7 +285,7 @@ void verify_report_data(Case& c, const ByteArray<64>* expected) {
     c.log.not_applied(E::kReportData, "nothing in particular", got);
     return;
   }
-  c.log.require(E::kReportData, c.report.report_data == *expected, to_hex(*expected), got);
+  ENSC_REQUIRE(c.log, E::kReportData, c.report.report_data == *expected, to_hex(*expected), got);
 }
 
 void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,

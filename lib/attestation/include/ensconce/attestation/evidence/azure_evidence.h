@@ -56,8 +56,8 @@ Bytes write_tpm_attest(const TpmAttest& attest);
 // td_quote (TDX). Form, no trust.
 struct AzureEvidence {
   Bytes hcl_report;
-  Bytes tpm_message;    // TPMS_ATTEST
-  Bytes tpm_signature;  // RSASSA, 256 bytes
+  Bytes tpm_message;                // TPMS_ATTEST
+  Bytes tpm_signature;              // RSASSA, 256 bytes
   std::vector<ByteArray<32>> pcrs;  // 24 of SHA-256
   std::optional<Bytes> vcek;        // DER
   std::optional<Bytes> td_quote;

@@ -22,7 +22,7 @@ struct EndorsementItem {
 };
 
 inline constexpr std::string_view kCertificateType = "application/pkix-cert";  // one, DER
-inline constexpr std::string_view kCrlType = "application/pkix-crl";            // one, DER
+inline constexpr std::string_view kCrlType = "application/pkix-crl";           // one, DER
 // Intel's JSON as its service sends it, byte for byte, signature included.
 inline constexpr std::string_view kTcbInfoType = "application/vnd.ensconce.intel-tcb-info+json";
 inline constexpr std::string_view kQeIdentityType =

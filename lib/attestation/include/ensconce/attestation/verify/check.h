@@ -34,17 +34,35 @@ struct CheckInfo {
 // all_checks lists every check of this library, in the order of AttestationError.
 std::span<const CheckInfo> all_checks();
 
-// CheckLog is the one way to refuse in verify/ and appraise/: each rule is recorded, and the first
-// that does not hold is the error. Whatever is made of the evidence is made only if `verdict` is
-// ok.
+// ENSC_REQUIRE(log, code, holds, expected, got) applies a rule that must hold, records it, and
+// gives whether it holds. ENSC_WARN does the same for a rule whose breach takes the affirmation and
+// does not refuse. They are the one way to refuse in verify/ and appraise/: a test reads the
+// sources for any other. In the build for mutation tests (ENSC_MUTATION) one rule at a time can be
+// turned off, and some test must then fail.
+#define ENSC_REQUIRE(log, code, holds, expected, got) \
+  (log).require((code), ENSC_RULE_HOLDS(code, holds), (expected), (got))
+#define ENSC_WARN(log, code, holds, expected, got) \
+  (log).warn((code), ENSC_RULE_HOLDS(code, holds), (expected), (got))
+#ifdef ENSC_MUTATION
+#define ENSC_RULE_HOLDS(code, holds) ((holds) || ::ensconce::internal::rule_is_off(code))
+#else
+#define ENSC_RULE_HOLDS(code, holds) (holds)
+#endif
+
+namespace internal {
+// rule_is_off tells whether the mutation build was told to let this rule pass.
+bool rule_is_off(AttestationError code);
+}  // namespace internal
+
+// CheckLog keeps every rule that was applied; the first that does not hold is the error. Whatever
+// is made of the evidence is made only if `verdict` is ok. Rules come in by ENSC_REQUIRE and
+// ENSC_WARN.
 class CheckLog {
  public:
-  // require records a rule that must hold, and returns whether it does.
   bool require(AttestationError code, bool holds, std::string expected, std::string got);
+  void warn(AttestationError code, bool holds, std::string expected, std::string got);
   // not_applied records a rule that had nothing to apply to.
   void not_applied(AttestationError code, std::string expected, std::string got);
-  // warn records a rule whose breach takes the affirmation and does not refuse.
-  void warn(AttestationError code, bool holds, std::string expected, std::string got);
 
   // verdict is ok, or the first refusal.
   [[nodiscard]] Result<void> verdict() const;

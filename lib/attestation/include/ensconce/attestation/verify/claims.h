@@ -7,8 +7,8 @@
 
 #include "ensconce/attestation/endorsements/intel_endorsements.h"
 #include "ensconce/attestation/evidence/azure_evidence.h"
-#include "ensconce/attestation/evidence/evidence_kind.h"
 #include "ensconce/attestation/evidence/event_log.h"
+#include "ensconce/attestation/evidence/evidence_kind.h"
 #include "ensconce/attestation/evidence/intel_quote.h"
 #include "ensconce/attestation/evidence/snp_report.h"
 #include "ensconce/attestation/verify/check.h"
@@ -41,9 +41,9 @@ struct IntelTcb {
   std::string tdx_module_id;  // "TDX_01"; "" where the module has no identity of its own
   IntelTcbStatus qe = IntelTcbStatus::kRevoked;
   PckExtensions pck;
-  bool platform_ca = false;                 // the PCK's issuer, else the Processor CA
-  std::uint32_t evaluation_data_number = 0; // the lower of TCB info's and QE identity's
-  Instant collateral_issued;                // the earlier of TCB info's and QE identity's
+  bool platform_ca = false;                  // the PCK's issuer, else the Processor CA
+  std::uint32_t evaluation_data_number = 0;  // the lower of TCB info's and QE identity's
+  Instant collateral_issued;                 // the earlier of TCB info's and QE identity's
 };
 
 struct TdxFacts {
@@ -75,10 +75,10 @@ struct EvidenceClaims {
   std::optional<VtpmFacts> vtpm;  // Azure
   // What the guest had vouched for: REPORT_DATA, or on Azure the TPM quote's extraData and zeros.
   ByteArray<64> report_data{};
-  bool crl_checked = false;    // every list a policy may require was there and held
+  bool crl_checked = false;        // every list a policy may require was there and held
   bool event_log_checked = false;  // a log was there and gives the registers
-  Instant endorsed_until;      // the earliest end of certificates, lists and collateral
-  std::vector<Check> checks;   // what was checked to make this
+  Instant endorsed_until;          // the earliest end of certificates, lists and collateral
+  std::vector<Check> checks;       // what was checked to make this
 
   // nullptr where the hardware is another.
   [[nodiscard]] const SnpFacts* snp() const { return std::get_if<SnpFacts>(&hardware); }
