@@ -25,7 +25,8 @@ help:
 	  'make test-asan         the same under AddressSanitizer and UndefinedBehaviorSanitizer' \
 	  'make test-tsan         the same under ThreadSanitizer' \
 	  'make bench             every measurement; BENCH=name for one; results in build/bench/results' \
-	  'make fuzz SECONDS=60   every fuzz target for that long, with clang; TARGET=name for one' \
+	  'make fuzz SECONDS=60   every fuzz target for that long, with clang, and the lines they reach;' \
+  '                       TARGET=name for one' \
 	  'make format            clang-format on every source' \
 	  'make lint              clang-format and clang-tidy; CHANGED=1 for what differs from the last commit' \
 	  'make clean             delete build/; .cache (packages, engine, weights) stays'
@@ -57,8 +58,9 @@ bench:
 
 fuzz:
 	@setup/setup.sh tools
-	@setup/build.sh fuzz fuzzers
-	@fuzz/run --seconds $(SECONDS) $(TARGET)
+	@setup/build.sh fuzz $(or $(TARGET:%=fuzz_%),fuzzers)
+	@setup/build.sh coverage $(or $(TARGET:%=fuzz_%),fuzzers)
+	@fuzz/run --seconds $(SECONDS) --coverage $(TARGET)
 
 format:
 	@setup/setup.sh tools

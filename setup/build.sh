@@ -11,6 +11,8 @@ build=build/$preset
 cache=${ENSCONCE_CACHE:-$root/.cache}
 [[ $cache == /* ]] || cache=$PWD/$cache
 export CCACHE_DIR=${CCACHE_DIR:-$cache/ccache}
+# Paths below the checkout count as relative, so that another checkout of the same sources is a hit.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=1
 export NINJA_STATUS="[%f/%t, %e s] "
 
 # ninja itself configures again when a CMakeLists.txt changes; it does not know of the presets, nor

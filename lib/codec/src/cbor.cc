@@ -104,11 +104,14 @@ struct Head {
   std::uint64_t argument;
 };
 
+enum class KeyOrder : std::uint8_t { kSorted, kAny };
+
 class Decoder {
  public:
-  Decoder(ByteView bytes, const Limits& limits)
+  Decoder(ByteView bytes, const Limits& limits, KeyOrder order)
       : bytes_(bytes),
         reader_(bytes),
+        order_(order),
         items_left_(limits.max_items),
         depth_left_(limits.max_depth) {}
 
@@ -258,26 +261,37 @@ class Decoder {
     ENSC_TRY(enter());
     Map entries;
     entries.reserve(static_cast<std::size_t>(count));
-    ByteView previous;
+    std::vector<ByteView> keys;
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::size_t start = reader_.offset();
       ENSC_TRY_ASSIGN(Value key, item());
-      const ByteView encoded = bytes_.subspan(start, reader_.offset() - start);
-      if (i > 0 && !std::ranges::lexicographical_compare(previous, encoded)) {
-        return std::ranges::equal(previous, encoded)
-                   ? Error(CodecError::kDuplicateKey, "a map has a key twice")
-                   : Error(CodecError::kNotDeterministic, "map keys are not sorted");
-      }
-      previous = encoded;
+      keys.push_back(bytes_.subspan(start, reader_.offset() - start));
       ENSC_TRY_ASSIGN(Value content, item());
       entries.emplace_back(std::move(key), std::move(content));
     }
+    ENSC_TRY(check_order(std::move(keys)));
     leave();
     return Value(std::move(entries));
   }
 
+  [[nodiscard]] Result<void> check_order(std::vector<ByteView> keys) const {
+    constexpr auto kLess = [](ByteView a, ByteView b) {
+      return std::ranges::lexicographical_compare(a, b);
+    };
+    const bool sorted = std::ranges::is_sorted(keys, kLess);
+    std::ranges::sort(keys, kLess);
+    if (std::ranges::adjacent_find(keys, equal) != keys.end()) {
+      return Error(CodecError::kDuplicateKey, "a map has a key twice");
+    }
+    if (!sorted && order_ == KeyOrder::kSorted) {
+      return Error(CodecError::kNotDeterministic, "map keys are not sorted");
+    }
+    return ok();
+  }
+
   ByteView bytes_;
   ByteReader reader_;
+  KeyOrder order_;
   std::size_t items_left_;
   std::size_t depth_left_;
 };
@@ -399,7 +413,11 @@ Bytes encode(const Value& value) {
 }
 
 Result<Value> decode(ByteView bytes, const Limits& limits) {
-  return Decoder(bytes, limits).document();
+  return Decoder(bytes, limits, KeyOrder::kSorted).document();
+}
+
+Result<Value> decode_unsorted(ByteView bytes, const Limits& limits) {
+  return Decoder(bytes, limits, KeyOrder::kAny).document();
 }
 
 Result<Fields> Fields::of(const Value& value, std::string_view what) {

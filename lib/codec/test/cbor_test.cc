@@ -108,6 +108,14 @@ TEST(Cbor, RejectsHeadsThatAreNotTheShortest) {
   }
 }
 
+TEST(Cbor, DecodesUnsortedMapsOnlyWhereAskedTo) {
+  const Value map = Map{{"a", 1}, {"bb", 2}};
+  EXPECT_EQ(decode_unsorted(hex("a262626202616101")).value(), map);
+  EXPECT_EQ(decode_unsorted(encode(map)).value(), map);
+  EXPECT_TRUE(decode_unsorted(hex("a361610162626202616103")).error().is(CodecError::kDuplicateKey));
+  EXPECT_TRUE(decode_unsorted(hex("a1180102")).error().is(CodecError::kNotDeterministic));
+}
+
 TEST(Cbor, RejectsUnsortedMapKeys) {
   expect_refused("a2616201616102", CodecError::kNotDeterministic);
   expect_refused(

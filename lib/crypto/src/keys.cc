@@ -1,7 +1,6 @@
 #include "ensconce/crypto/keys.h"
 
 #include <openssl/core_names.h>
-#include <openssl/params.h>
 
 #include <algorithm>
 #include <array>
@@ -21,34 +20,16 @@ const EVP_MD* md_of(Curve curve) {
   return curve == Curve::kP256 ? ossl::backend().sha256 : ossl::backend().sha384;
 }
 
-// make_pkey fails on a point that is not on the curve: the provider checks when it imports.
-ossl::Pkey make_pkey(Curve curve, ByteView point) {
-  (void)ossl::backend();
-  std::array<char, 16> group{};
-  const std::string_view name = group_name(curve);
-  std::copy(name.begin(), name.end(), group.begin());
-  Bytes copy = to_bytes(point);
-  std::array<OSSL_PARAM, 3> params = {
-      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), name.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy.data(), copy.size()),
-      OSSL_PARAM_construct_end()};
-  const ossl::PkeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
-  ENSC_CHECK(ctx != nullptr && EVP_PKEY_fromdata_init(ctx.get()) == 1);
-  EVP_PKEY* key = nullptr;
-  if (EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_PUBLIC_KEY, params.data()) != 1) {
-    return nullptr;
-  }
-  return ossl::Pkey(key);
-}
-
 Error bad_key(std::string detail) { return {CryptoError::kBadKey, std::move(detail)}; }
 
 }  // namespace
 
 namespace ossl {
 Pkey pkey_of(const EcPublicKey& key) {
-  Pkey out = make_pkey(key.curve(), key.point());
+  Pkey out(EVP_PKEY_dup(key.curve() == Curve::kP256 ? backend().p256_key : backend().p384_key));
   ENSC_CHECK(out != nullptr);
+  ENSC_CHECK(EVP_PKEY_set1_encoded_public_key(out.get(), key.point().data(), key.point().size()) ==
+             1);
   return out;
 }
 }  // namespace ossl
@@ -118,7 +99,13 @@ Result<EcPublicKey> EcPublicKey::from_point(Curve curve, ByteView uncompressed) 
   if (uncompressed.size() != 1 + 2 * field_len(curve) || uncompressed[0] != 0x04) {
     return bad_key("not an uncompressed point of this curve");
   }
-  if (make_pkey(curve, uncompressed) == nullptr) {
+  // Reading a point checks that it is on the curve; making a key of it is for who uses it.
+  const ossl::Backend& backend = ossl::backend();
+  const EC_GROUP* group = curve == Curve::kP256 ? backend.p256 : backend.p384;
+  const ossl::EcPoint point(EC_POINT_new(group));
+  ENSC_CHECK(point != nullptr);
+  if (EC_POINT_oct2point(group, point.get(), uncompressed.data(), uncompressed.size(), nullptr) !=
+      1) {
     return bad_key("the point is not on the curve");
   }
   return EcPublicKey(curve, to_bytes(uncompressed));
@@ -251,6 +238,68 @@ Result<void> ecdsa_verify(const EcPublicKey& key, ByteView message, ByteView raw
       EVP_DigestVerify(ctx.get(), der.data(), der.size(), ossl::non_null(message),
                        message.size()) != 1) {
     return Error(CryptoError::kBadSignature, "ECDSA");
+  }
+  return ok();
+}
+
+// ---- RSA ------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::size_t kMinModulusLen = 256;
+constexpr std::size_t kMaxModulusLen = 512;
+// OpenSSL itself takes no more with a modulus of over 3072 bits.
+constexpr std::size_t kMaxExponentLen = 8;
+
+}  // namespace
+
+ossl::Pkey ossl::pkey_of(const RsaPublicKey& key) {
+  const auto number = [](const Bytes& bytes) {
+    return ossl::Bn(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
+  };
+  (void)ossl::backend();
+  const ossl::Bn modulus = number(key.modulus());
+  const ossl::Bn exponent = number(key.exponent());
+  const ossl::ParamBuilder builder(OSSL_PARAM_BLD_new());
+  ENSC_CHECK(modulus != nullptr && exponent != nullptr && builder != nullptr);
+  ENSC_CHECK(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, modulus.get()) == 1);
+  ENSC_CHECK(OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, exponent.get()) == 1);
+  const ossl::Params params(OSSL_PARAM_BLD_to_param(builder.get()));
+  const ossl::PkeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+  ENSC_CHECK(params != nullptr && ctx != nullptr && EVP_PKEY_fromdata_init(ctx.get()) == 1);
+  EVP_PKEY* out = nullptr;
+  ENSC_CHECK(EVP_PKEY_fromdata(ctx.get(), &out, EVP_PKEY_PUBLIC_KEY, params.get()) == 1);
+  return ossl::Pkey(out);
+}
+
+Result<RsaPublicKey> RsaPublicKey::from_modulus(ByteView modulus_be, ByteView exponent_be) {
+  // A leading byte of 0x80 or more makes the bits of a modulus eight for each byte.
+  if (modulus_be.size() < kMinModulusLen || modulus_be.size() > kMaxModulusLen ||
+      (modulus_be.front() & 0x80) == 0 || (modulus_be.back() & 1) == 0) {
+    return bad_key("not an odd RSA modulus of 2048 to 4096 bits in whole bytes");
+  }
+  if (exponent_be.empty() || exponent_be.size() > kMaxExponentLen || exponent_be.front() == 0 ||
+      (exponent_be.back() & 1) == 0 || (exponent_be.size() == 1 && exponent_be.front() < 3)) {
+    return bad_key("not an odd RSA exponent from 3 to 64 bits");
+  }
+  return RsaPublicKey(to_bytes(modulus_be), to_bytes(exponent_be));
+}
+
+Result<void> rsa_pkcs1_sha256_verify(const RsaPublicKey& key, ByteView message,
+                                     ByteView signature) {
+  const ossl::QuietErrors quiet;
+  if (signature.size() != key.modulus().size()) {
+    return Error(CryptoError::kBadSignature, "an RSA signature has the length of the modulus");
+  }
+  const ossl::Pkey pkey = ossl::pkey_of(key);
+  const ossl::MdCtx ctx(EVP_MD_CTX_new());
+  ENSC_CHECK(ctx != nullptr);
+  EVP_PKEY_CTX* pctx = nullptr;  // owned by ctx
+  if (EVP_DigestVerifyInit(ctx.get(), &pctx, ossl::backend().sha256, nullptr, pkey.get()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PADDING) != 1 ||
+      EVP_DigestVerify(ctx.get(), signature.data(), signature.size(), ossl::non_null(message),
+                       message.size()) != 1) {
+    return Error(CryptoError::kBadSignature, "RSASSA-PKCS1-v1_5");
   }
   return ok();
 }

@@ -1,9 +1,28 @@
 #include "openssl.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/obj_mac.h>
 #include <openssl/x509.h>
 
+#include <array>
+#include <string>
+
 namespace ensconce::ossl {
+namespace {
+
+EVP_PKEY* key_without_point(std::string group) {
+  std::array<OSSL_PARAM, 2> params = {
+      OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group.data(), group.size()),
+      OSSL_PARAM_construct_end()};
+  const PkeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+  EVP_PKEY* key = nullptr;
+  ENSC_CHECK(ctx != nullptr && EVP_PKEY_fromdata_init(ctx.get()) == 1);
+  ENSC_CHECK(EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_KEY_PARAMETERS, params.data()) == 1);
+  return key;
+}
+
+}  // namespace
 
 const Backend& backend() {
   static const Backend instance = [] {
@@ -14,9 +33,14 @@ const Backend& backend() {
         .hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr),
         .aes_256_gcm = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr),
         .aes_256_wrap = EVP_CIPHER_fetch(nullptr, "AES-256-WRAP", nullptr),
+        .p256 = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1),
+        .p384 = EC_GROUP_new_by_curve_name(NID_secp384r1),
+        .p256_key = key_without_point(SN_X9_62_prime256v1),
+        .p384_key = key_without_point(SN_secp384r1),
     };
     ENSC_CHECK(b.sha256 != nullptr && b.sha384 != nullptr && b.hmac != nullptr);
     ENSC_CHECK(b.aes_256_gcm != nullptr && b.aes_256_wrap != nullptr);
+    ENSC_CHECK(b.p256 != nullptr && b.p384 != nullptr);
     return b;
   }();
   return instance;

@@ -5,6 +5,8 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -35,6 +37,9 @@ using MdCtx = Owned<EVP_MD_CTX, EVP_MD_CTX_free>;
 using MacCtx = Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using CipherCtx = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 using Bn = Owned<BIGNUM, BN_free>;
+using ParamBuilder = Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using Params = Owned<OSSL_PARAM, OSSL_PARAM_free>;
+using EcPoint = Owned<EC_POINT, EC_POINT_free>;
 using EcdsaSig = Owned<ECDSA_SIG, ECDSA_SIG_free>;
 using X509Ptr = Owned<X509, X509_free>;
 using X509CrlPtr = Owned<X509_CRL, X509_CRL_free>;
@@ -56,6 +61,10 @@ struct Backend {
   EVP_MAC* hmac;
   EVP_CIPHER* aes_256_gcm;
   EVP_CIPHER* aes_256_wrap;
+  EC_GROUP* p256;
+  EC_GROUP* p384;
+  EVP_PKEY* p256_key;  // the curve alone, to copy: far quicker than to build its group anew
+  EVP_PKEY* p384_key;
 };
 // backend starts OpenSSL without the system's openssl.cnf, which could bring in engines and
 // providers that nobody measured. Everything here calls it before anything else of OpenSSL.
@@ -93,5 +102,6 @@ SecretBytes pkcs8_of(EVP_PKEY* key);
 Pkey pkey_from_pkcs8(ByteView der);
 // pkey_of gives a backend key for a point that from_point has checked.
 Pkey pkey_of(const EcPublicKey& key);
+Pkey pkey_of(const RsaPublicKey& key);
 
 }  // namespace ensconce::ossl

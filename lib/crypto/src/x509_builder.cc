@@ -1,3 +1,4 @@
+#include <openssl/core_names.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -41,6 +42,41 @@ Result<RsaPrivateKey> RsaPrivateKey::from_pkcs8_der(ByteView der) {
 
 SecretBytes RsaPrivateKey::pkcs8_der() const { return ossl::pkcs8_of(state_->key.get()); }
 
+namespace {
+
+Bytes magnitude_of(const EVP_PKEY* key, const char* parameter) {
+  BIGNUM* number = nullptr;
+  ENSC_CHECK(EVP_PKEY_get_bn_param(key, parameter, &number) == 1);
+  const ossl::Bn owned(number);
+  Bytes out(static_cast<std::size_t>(BN_num_bytes(number)));
+  ENSC_CHECK(BN_bn2bin(number, out.data()) == static_cast<int>(out.size()));
+  return out;
+}
+
+}  // namespace
+
+Bytes RsaPrivateKey::modulus() const {
+  return magnitude_of(state_->key.get(), OSSL_PKEY_PARAM_RSA_N);
+}
+Bytes RsaPrivateKey::exponent() const {
+  return magnitude_of(state_->key.get(), OSSL_PKEY_PARAM_RSA_E);
+}
+
+Bytes RsaPrivateKey::sign_pkcs1_sha256(ByteView message) const {
+  const ossl::MdCtx ctx(EVP_MD_CTX_new());
+  EVP_PKEY_CTX* pctx = nullptr;  // owned by ctx
+  ENSC_CHECK(ctx != nullptr);
+  ENSC_CHECK(EVP_DigestSignInit(ctx.get(), &pctx, ossl::backend().sha256, nullptr,
+                                state_->key.get()) == 1);
+  ENSC_CHECK(EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PADDING) == 1);
+  Bytes out(static_cast<std::size_t>(EVP_PKEY_get_size(state_->key.get())));
+  std::size_t len = out.size();
+  ENSC_CHECK(EVP_DigestSign(ctx.get(), out.data(), &len, ossl::non_null(message), message.size()) ==
+             1);
+  ENSC_CHECK(len == out.size());
+  return out;
+}
+
 // ---- CertificateBuilder ---------------------------------------------------------------------
 
 struct CertificateBuilder::State {
@@ -51,7 +87,7 @@ struct CertificateBuilder::State {
   };
   std::string cn;
   std::array<std::string, 5> organisation;  // OU, C, L, ST, O
-  std::optional<std::uint64_t> serial;
+  Bytes serial;                             // big-endian magnitude; empty: a random one
   Instant not_before;
   Instant not_after;
   std::vector<std::string> names;
@@ -64,14 +100,25 @@ namespace {
 constexpr std::uint8_t kBitStringTag = 0x03;
 constexpr std::uint8_t kDnsNameTag = 0x82;    // GeneralName [2] IA5String
 constexpr std::uint8_t kIpAddressTag = 0x87;  // GeneralName [7] OCTET STRING
+constexpr std::uint8_t kKeyIdTag = 0x80;      // AuthorityKeyIdentifier.keyIdentifier [0]
+
+constexpr std::size_t kMaxSerialLen = 20;  // RFC 5280 §4.1.2.2
 
 // The builder is used on our own input alone, so what fails here is a broken invariant.
 void set_time(ASN1_TIME* to, Instant t) {
   ENSC_CHECK(ASN1_TIME_set(to, static_cast<time_t>(t.unix_ms / 1000)) != nullptr);
 }
 
-void set_serial(ASN1_INTEGER* to, std::uint64_t n) {
-  ENSC_CHECK(ASN1_INTEGER_set_uint64(to, n) == 1);
+void set_serial(ASN1_INTEGER* to, ByteView magnitude) {
+  ENSC_CHECK(!magnitude.empty() && magnitude.size() <= kMaxSerialLen);
+  const ossl::Bn n(BN_bin2bn(magnitude.data(), static_cast<int>(magnitude.size()), nullptr));
+  ENSC_CHECK(n != nullptr && BN_to_ASN1_INTEGER(n.get(), to) != nullptr);
+}
+
+Bytes magnitude_of(std::uint64_t n) {
+  ByteWriter out;
+  out.u64_be(n);
+  return std::move(out).take();
 }
 
 ossl::X509ExtensionPtr make_extension(const std::string& oid, ByteView value, bool critical) {
@@ -128,8 +175,11 @@ CertificateBuilder& CertificateBuilder::organisation(std::string ou, std::string
   return *this;
 }
 
-CertificateBuilder& CertificateBuilder::serial(std::uint64_t n) {
-  state_->serial = n;
+CertificateBuilder& CertificateBuilder::serial(std::uint64_t n) { return serial(magnitude_of(n)); }
+
+CertificateBuilder& CertificateBuilder::serial(ByteView magnitude) {
+  ENSC_CHECK(!magnitude.empty() && magnitude.size() <= kMaxSerialLen);
+  state_->serial = to_bytes(magnitude);
   return *this;
 }
 
@@ -150,6 +200,13 @@ CertificateBuilder& CertificateBuilder::ca(int path_len, bool crl_sign) {
   // KeyUsage ::= BIT STRING: keyCertSign is bit 5, cRLSign bit 6.
   const Bytes usage = crl_sign ? Bytes{0x01, 0x06} : Bytes{0x02, 0x04};
   return extension("2.5.29.15", der::write_element(kBitStringTag, usage), true);
+}
+
+CertificateBuilder& CertificateBuilder::signing_leaf() {
+  // KeyUsage ::= BIT STRING: digitalSignature is bit 0, nonRepudiation bit 1.
+  extension("2.5.29.15", der::write_element(kBitStringTag, Bytes{0x06, 0xc0}), true);
+  // BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, … }
+  return extension("2.5.29.19", der::write_element(der::kSequence, {}), true);
 }
 
 CertificateBuilder& CertificateBuilder::dns_name(std::string name) {
@@ -184,11 +241,10 @@ Certificate make(const State& state, EVP_PKEY* subject_key, const X509* issuer,
   const ossl::X509Ptr x509(X509_new());
   ENSC_CHECK(x509 != nullptr && X509_set_version(x509.get(), X509_VERSION_3) == 1);
 
-  std::uint64_t serial = 0;
-  if (state.serial) {
-    serial = *state.serial;
-  } else {
-    ENSC_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) == 1);
+  Bytes serial = state.serial;
+  if (serial.empty()) {
+    serial.resize(sizeof(std::uint64_t));
+    ENSC_CHECK(RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1);
   }
   set_serial(X509_get_serialNumber(x509.get()), serial);
   set_time(X509_getm_notBefore(x509.get()), state.not_before);
@@ -241,16 +297,31 @@ Certificate CertificateBuilder::self_sign(const RsaPrivateKey& key) const {
   return make(*state_, key.state_->key.get(), nullptr, key.state_->key.get());
 }
 Certificate CertificateBuilder::issue(const Certificate& issuer, const RsaPrivateKey& key) const {
-  return make(*state_, state_->key.get(), issuer.state_->x509.get(), key.state_->key.get());
+  return make(*state_, state_->key.get(), internal::backend_x509(issuer.der()).get(),
+              key.state_->key.get());
 }
 Certificate CertificateBuilder::issue(const Certificate& issuer, const EcPrivateKey& key) const {
   const ossl::Pkey signing = ossl::pkey_from_pkcs8(key.pkcs8_der().expose());
-  return make(*state_, state_->key.get(), issuer.state_->x509.get(), signing.get());
+  return make(*state_, state_->key.get(), internal::backend_x509(issuer.der()).get(),
+              signing.get());
 }
 
-Bytes CertificateBuilder::make_crl(const Certificate& issuer, const RsaPrivateKey& key,
-                                   Instant this_update, Instant next_update,
-                                   const std::vector<std::uint64_t>& revoked_serials) {
+namespace {
+
+// authority_key_id is RFC 5280 §4.2.1.1 out of the issuer's §4.2.1.2; nothing when it has none.
+ossl::X509ExtensionPtr authority_key_id(const X509* issuer) {
+  // from_der has made OpenSSL read the extensions, so this changes nothing.
+  const ASN1_OCTET_STRING* id = X509_get0_subject_key_id(const_cast<X509*>(issuer));
+  if (id == nullptr) {
+    return nullptr;
+  }
+  const Bytes key_id = der::write_element(
+      kKeyIdTag, {ASN1_STRING_get0_data(id), static_cast<std::size_t>(ASN1_STRING_length(id))});
+  return make_extension("2.5.29.35", der::write_element(der::kSequence, key_id), false);
+}
+
+Bytes sign_crl(const X509* issuer, EVP_PKEY* key, Instant this_update, Instant next_update,
+               const std::vector<Bytes>& revoked_serials) {
   const ossl::X509CrlPtr crl(X509_CRL_new());
   const ossl::Asn1TimePtr from(ASN1_TIME_new());
   const ossl::Asn1TimePtr until(ASN1_TIME_new());
@@ -259,11 +330,10 @@ Bytes CertificateBuilder::make_crl(const Certificate& issuer, const RsaPrivateKe
   set_time(from.get(), this_update);
   set_time(until.get(), next_update);
   ENSC_CHECK(X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2) == 1);
-  ENSC_CHECK(
-      X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.state_->x509.get())) == 1);
+  ENSC_CHECK(X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer)) == 1);
   ENSC_CHECK(X509_CRL_set1_lastUpdate(crl.get(), from.get()) == 1);
   ENSC_CHECK(X509_CRL_set1_nextUpdate(crl.get(), until.get()) == 1);
-  for (const std::uint64_t n : revoked_serials) {
+  for (const Bytes& n : revoked_serials) {
     ossl::X509RevokedPtr entry(X509_REVOKED_new());
     ENSC_CHECK(entry != nullptr);
     set_serial(serial.get(), n);
@@ -275,12 +345,37 @@ Bytes CertificateBuilder::make_crl(const Certificate& issuer, const RsaPrivateKe
   // RFC 5280 §5.2.3 wants a number; ours is always the first of its list.
   const auto number = make_extension("2.5.29.20", der::write_small_uint(1), false);
   ENSC_CHECK(X509_CRL_add_ext(crl.get(), number.get(), -1) == 1);
+  if (const auto key_id = authority_key_id(issuer); key_id != nullptr) {
+    ENSC_CHECK(X509_CRL_add_ext(crl.get(), key_id.get(), -1) == 1);
+  }
   ENSC_CHECK(X509_CRL_sort(crl.get()) == 1);
   const ossl::MdCtx ctx(EVP_MD_CTX_new());
   ENSC_CHECK(ctx != nullptr);
-  start_signing(ctx.get(), key.state_->key.get());
+  start_signing(ctx.get(), key);
   ENSC_CHECK(X509_CRL_sign_ctx(crl.get(), ctx.get()) > 0);
   return ossl::encode(i2d_X509_CRL, crl.get());
+}
+
+}  // namespace
+
+Bytes CertificateBuilder::make_crl(const Certificate& issuer, const RsaPrivateKey& key,
+                                   Instant this_update, Instant next_update,
+                                   const std::vector<std::uint64_t>& revoked_serials) {
+  std::vector<Bytes> serials;
+  serials.reserve(revoked_serials.size());
+  for (const std::uint64_t n : revoked_serials) {
+    serials.push_back(magnitude_of(n));
+  }
+  return sign_crl(internal::backend_x509(issuer.der()).get(), key.state_->key.get(), this_update,
+                  next_update, serials);
+}
+
+Bytes CertificateBuilder::make_crl(const Certificate& issuer, const EcPrivateKey& key,
+                                   Instant this_update, Instant next_update,
+                                   const std::vector<Bytes>& revoked_serials) {
+  const ossl::Pkey signing = ossl::pkey_from_pkcs8(key.pkcs8_der().expose());
+  return sign_crl(internal::backend_x509(issuer.der()).get(), signing.get(), this_update,
+                  next_update, revoked_serials);
 }
 
 }  // namespace ensconce

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ensconce/codec/base64.h"
 #include "ensconce/crypto/x509.h"
 
 namespace ensconce {
@@ -195,6 +196,106 @@ TEST(EcPrivateKey, RejectsKeysOfOtherKinds) {
   const auto ec = EcPrivateKey::generate(Curve::kP256).pkcs8_der();
   EXPECT_TRUE(RsaPrivateKey::from_pkcs8_der(ec.expose()).error().is(CryptoError::kBadKey));
   EXPECT_TRUE(RsaPrivateKey::from_pkcs8_der(rsa.expose()).has_value());
+}
+
+// ---- RSA ------------------------------------------------------------------------------------
+
+// RFC 7515, appendix A.2.
+constexpr const char* kRs256Modulus =
+    "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4"
+    "d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5re"
+    "xMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxX"
+    "FvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+constexpr const char* kRs256Input =
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNv"
+    "bS9pc19yb290Ijp0cnVlfQ";
+constexpr const char* kRs256Signature =
+    "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5"
+    "jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb"
+    "1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QO"
+    "YEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+const Bytes kF4{1, 0, 1};
+
+TEST(Rsa, AcceptsRfc7515) {
+  const auto key = RsaPublicKey::from_modulus(base64url_decode(kRs256Modulus).value(), kF4).value();
+  const Bytes signature = base64url_decode(kRs256Signature).value();
+  EXPECT_TRUE(rsa_pkcs1_sha256_verify(key, as_bytes(kRs256Input), signature));
+  EXPECT_TRUE(rsa_pkcs1_sha256_verify(key, as_bytes("another"), signature)
+                  .error()
+                  .is(CryptoError::kBadSignature));
+}
+
+RsaPublicKey public_half(const RsaPrivateKey& key) {
+  return RsaPublicKey::from_modulus(key.modulus(), key.exponent()).value();
+}
+
+TEST(Rsa, RejectsChangedMessageSignatureAndKey) {
+  for (const int bits : {2048, 3072, 4096}) {
+    static const auto other = RsaPrivateKey::generate(2048);
+    const auto key = RsaPrivateKey::generate(bits);
+    const RsaPublicKey pub = public_half(key);
+    ASSERT_EQ(pub.modulus().size(), static_cast<std::size_t>(bits) / 8);
+    ASSERT_EQ(pub.exponent(), kF4);
+    const Bytes message = to_bytes("message");
+    const Bytes good = key.sign_pkcs1_sha256(message);
+    EXPECT_TRUE(rsa_pkcs1_sha256_verify(pub, message, good));
+    const auto refused = [](const RsaPublicKey& k, ByteView m, ByteView s) {
+      const auto result = rsa_pkcs1_sha256_verify(k, m, s);
+      return !result && result.error().is(CryptoError::kBadSignature);
+    };
+    EXPECT_TRUE(refused(public_half(other), message, good));
+    EXPECT_TRUE(refused(pub, as_bytes("messagf"), good));
+    EXPECT_TRUE(refused(pub, message, ByteView(good).first(good.size() - 1)));
+    EXPECT_TRUE(refused(pub, message, concat({Bytes(1), good})));
+    EXPECT_TRUE(refused(pub, message, {}));
+    EXPECT_TRUE(refused(pub, message, Bytes(good.size())));
+    EXPECT_TRUE(refused(pub, message, Bytes(good.size(), 0xff)));  // beyond the modulus
+    for (const std::size_t i : {std::size_t{0}, good.size() / 2, good.size() - 1}) {
+      Bytes bad = good;
+      bad[i] ^= 1;
+      EXPECT_TRUE(refused(pub, message, bad)) << i;
+    }
+  }
+}
+
+TEST(Rsa, RejectsKeysOutsideItsBounds) {
+  Bytes modulus(256, 0x5a);
+  modulus.front() = 0x80;
+  modulus.back() = 0x01;
+  const auto refused = [](ByteView n, ByteView e) {
+    const auto result = RsaPublicKey::from_modulus(n, e);
+    return !result && result.error().is(CryptoError::kBadKey);
+  };
+  EXPECT_TRUE(RsaPublicKey::from_modulus(modulus, kF4));
+  EXPECT_TRUE(RsaPublicKey::from_modulus(modulus, Bytes{3}));
+  EXPECT_TRUE(RsaPublicKey::from_modulus(modulus, Bytes{0x80, 0, 0, 0, 0, 0, 0, 1}));
+  Bytes longest(512, 0xff);
+  EXPECT_TRUE(RsaPublicKey::from_modulus(longest, kF4));
+
+  EXPECT_TRUE(refused({}, kF4));
+  EXPECT_TRUE(refused(ByteView(longest).first(255), kF4));
+  EXPECT_TRUE(refused(Bytes(513, 0xff), kF4));
+  EXPECT_TRUE(refused(concat({Bytes{0}, modulus}), kF4));
+  Bytes shorter = modulus;
+  shorter.front() = 0x7f;  // 2047 bits
+  EXPECT_TRUE(refused(shorter, kF4));
+  Bytes even = modulus;
+  even.back() = 0x02;
+  EXPECT_TRUE(refused(even, kF4));
+
+  EXPECT_TRUE(refused(modulus, {}));
+  EXPECT_TRUE(refused(modulus, Bytes{1}));
+  EXPECT_TRUE(refused(modulus, Bytes{0, 1, 0, 1}));
+  EXPECT_TRUE(refused(modulus, Bytes{1, 0, 0}));
+  EXPECT_TRUE(refused(modulus, Bytes(9, 0x11)));
+}
+
+// What keys of any form do not verify, they do not bring down either.
+TEST(Rsa, VerifiesNothingUnderAModulusNobodyMade) {
+  const auto key = RsaPublicKey::from_modulus(Bytes(512, 0xff), Bytes(8, 0xff)).value();
+  EXPECT_TRUE(rsa_pkcs1_sha256_verify(key, as_bytes("message"), Bytes(512, 0x01))
+                  .error()
+                  .is(CryptoError::kBadSignature));
 }
 
 }  // namespace

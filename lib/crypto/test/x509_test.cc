@@ -169,6 +169,33 @@ TEST(Certificate, CarriesNamesAndAddressesForTls) {
   EXPECT_TRUE(c.verify_signed_by(c, Scheme::kEcdsaSha256).has_value());
 }
 
+TEST(Certificate, KeepsSerialsOfTwentyBytes) {
+  const auto key = EcPrivateKey::generate(Curve::kP256);
+  const auto made = [&](const Bytes& magnitude) {
+    CertificateBuilder b;
+    return b.subject_cn("x").serial(magnitude).validity(kFrom, kUntil).self_sign(key);
+  };
+  const Bytes high(20, 0x95);  // takes a sign octet
+  EXPECT_EQ(made(high).serial(), high);
+  EXPECT_NE(std::search(made(high).der().begin(), made(high).der().end(), high.begin(), high.end()),
+            made(high).der().end());
+  const Bytes low(20, 0x65);
+  EXPECT_EQ(made(low).serial(), low);
+  EXPECT_EQ(made({0, 0, 7}).serial(), Bytes{7});
+  EXPECT_EQ(made({0}).serial(), Bytes{0});
+}
+
+TEST(Certificate, TellsASigningLeafFromACa) {
+  const auto key = EcPrivateKey::generate(Curve::kP256);
+  CertificateBuilder b;
+  const Certificate c = b.subject_cn("x").validity(kFrom, kUntil).signing_leaf().self_sign(key);
+  EXPECT_FALSE(c.is_ca() || c.may_sign_certificates() || c.may_sign_crls());
+  EXPECT_EQ(c.critical_extensions(), (std::vector<std::string>{"2.5.29.15", "2.5.29.19"}));
+  EXPECT_EQ(c.extension("2.5.29.15"), (Bytes{0x03, 0x02, 0x06, 0xc0}))
+      << "digitalSignature, nonRepudiation";
+  EXPECT_EQ(c.extension("2.5.29.19"), (Bytes{0x30, 0x00}));
+}
+
 TEST(Certificate, ReturnsNoNameWhenThereAreTwo) {
   const Bytes der = resign(pki().vcek, pki().ask_key.pkcs8_der().expose(), {}, [](X509* x) {
     const ossl::X509NamePtr name(X509_NAME_dup(X509_get_subject_name(x)));
@@ -305,6 +332,65 @@ TEST(Certificate, RejectsEcdsaWithAnotherHash) {
       sha384.verify_signed_by(c, Scheme::kEcdsaSha256).error().is(CryptoError::kBadCertificate));
 }
 
+// Intel's hierarchy: P-256 and SHA-256 from the root to the leaf, serials of 20 octets.
+struct EcPki {
+  EcPrivateKey root_key = EcPrivateKey::generate(Curve::kP256);
+  EcPrivateKey ca_key = EcPrivateKey::generate(Curve::kP256);
+  Certificate root = [this] {
+    CertificateBuilder b;
+    return b.subject_cn("EC Root").validity(kFrom, kUntil).ca(1, true).self_sign(root_key);
+  }();
+  Certificate ca = [this] {
+    CertificateBuilder b;
+    return b.subject_cn("EC CA")
+        .validity(kFrom, kUntil)
+        .ca(0, true)
+        .key(ca_key.public_key())
+        .issue(root, root_key);
+  }();
+  // A serial whose first bit is set takes a zero octet before it in DER.
+  Bytes serial = concat({Bytes{0xfd}, Bytes(19, 0x5a)});
+  Certificate leaf = [this] {
+    CertificateBuilder b;
+    const Certificate first = b.subject_cn("EC leaf")
+                                  .validity(kFrom, kUntil)
+                                  .key(root_key.public_key())
+                                  .issue(ca, ca_key);
+    return Certificate::from_der(
+               resign(first, ca_key.pkcs8_der().expose(), {.md = EVP_sha256()},
+                      [this](X509* x) { set_serial(X509_get_serialNumber(x), serial); }))
+        .value();
+  }();
+
+  static void set_serial(ASN1_INTEGER* to, const Bytes& magnitude) {
+    const ossl::Bn n(BN_bin2bn(magnitude.data(), static_cast<int>(magnitude.size()), nullptr));
+    EXPECT_NE(BN_to_ASN1_INTEGER(n.get(), to), nullptr);
+  }
+};
+const EcPki& ec_pki() {
+  static const EcPki instance;
+  return instance;
+}
+
+TEST(Certificate, AcceptsEcdsaOfItsIssuerAndOfNoOther) {
+  const EcPki& p = ec_pki();
+  EXPECT_TRUE(p.root.verify_signed_by(p.root, Scheme::kEcdsaSha256));
+  EXPECT_TRUE(p.ca.verify_signed_by(p.root, Scheme::kEcdsaSha256));
+  EXPECT_TRUE(p.leaf.verify_signed_by(p.ca, Scheme::kEcdsaSha256));
+  EXPECT_EQ(p.leaf.serial(), p.serial);
+  EXPECT_TRUE(
+      p.leaf.verify_signed_by(p.root, Scheme::kEcdsaSha256).error().is(CryptoError::kChain));
+  EXPECT_TRUE(
+      p.leaf.verify_signed_by(pki().ark, Scheme::kEcdsaSha256).error().is(CryptoError::kChain))
+      << "an RSA key does not verify ECDSA";
+  Bytes der = p.leaf.der();
+  der.back() ^= 1;
+  const auto changed = Certificate::from_der(der);
+  ASSERT_TRUE(changed.has_value());
+  EXPECT_TRUE(
+      changed->verify_signed_by(p.ca, Scheme::kEcdsaSha256).error().is(CryptoError::kChain));
+}
+
 TEST(Certificate, RejectsTwoDifferentSignatureAlgorithms) {
   // The outer AlgorithmIdentifier gets the explicit trailer field, which is accepted by itself.
   const Pki& p = pki();
@@ -395,6 +481,84 @@ TEST(RevocationList, ListsSerials) {
   EXPECT_EQ(list.next_update(), kUntil);
   EXPECT_TRUE(list.issued_by_name(p.ark));
   EXPECT_FALSE(list.issued_by_name(p.ask));
+}
+
+TEST(RevocationList, IsSignedByAnEcKeyToo) {
+  const Bytes key_id(20, 0xab);
+  const auto key = EcPrivateKey::generate(Curve::kP256);
+  const auto other = EcPrivateKey::generate(Curve::kP256);
+  const auto certificate = [&](const Bytes& serial, bool with_key_id) {
+    CertificateBuilder b;
+    b.subject_cn("EC CA").serial(serial).validity(kFrom, kUntil).ca(0, true);
+    if (with_key_id) {
+      b.extension("2.5.29.14", concat({Bytes{0x04, 0x14}, key_id}));
+    }
+    return b.self_sign(key);
+  };
+  const Bytes high(20, 0x95);
+  const Bytes low(20, 0x65);
+  const Certificate ca = certificate(low, true);
+  const Bytes der = CertificateBuilder::make_crl(ca, key, kFrom, kUntil, {Bytes{1}, high});
+  const auto list = RevocationList::from_der(der).value();
+  EXPECT_TRUE(list.verify_signed_by(ca, Scheme::kEcdsaSha256).has_value());
+  EXPECT_TRUE(
+      list.verify_signed_by(ca, Scheme::kRsaPssSha384).error().is(CryptoError::kBadCertificate));
+  EXPECT_TRUE(RevocationList::from_der(CertificateBuilder::make_crl(ca, other, kFrom, kUntil, {}))
+                  .value()
+                  .verify_signed_by(ca, Scheme::kEcdsaSha256)
+                  .error()
+                  .is(CryptoError::kChain));
+  EXPECT_TRUE(list.issued_by_name(ca));
+  EXPECT_EQ(list.this_update(), kFrom);
+  EXPECT_EQ(list.next_update(), kUntil);
+  EXPECT_TRUE(list.lists(certificate(high, false)));
+  EXPECT_TRUE(list.lists(certificate({1}, false)));
+  EXPECT_FALSE(list.lists(ca));
+
+  // CRL number 1 (RFC 5280 §5.2.3), and the issuer's key id (§5.2.1) where it has one.
+  const auto has = [](const Bytes& in, const Bytes& part) {
+    return std::search(in.begin(), in.end(), part.begin(), part.end()) != in.end();
+  };
+  const Bytes number{0x06, 0x03, 0x55, 0x1d, 0x14, 0x04, 0x03, 0x02, 0x01, 0x01};
+  const Bytes authority =
+      concat({Bytes{0x06, 0x03, 0x55, 0x1d, 0x23, 0x04, 0x18, 0x30, 0x16, 0x80, 0x14}, key_id});
+  EXPECT_TRUE(has(der, number));
+  EXPECT_TRUE(has(der, authority));
+  const Bytes without =
+      CertificateBuilder::make_crl(certificate(low, false), key, kFrom, kUntil, {});
+  EXPECT_TRUE(has(without, number));
+  EXPECT_FALSE(has(without, {0x55, 0x1d, 0x23}));
+}
+
+TEST(RevocationList, AcceptsEcdsaReasonsAndLongSerials) {
+  // As Intel's lists are: an authority key id, and a reason with each serial.
+  const EcPki& p = ec_pki();
+  const auto list_of = [&](const Bytes& serial) {
+    const Bytes der = CertificateBuilder::make_crl(p.ca, pki().ark_key, kFrom, kUntil, {1});
+    const auto change = [&](X509_CRL* crl) {
+      const auto key_id =
+          extension_of("2.5.29.35", concat({Bytes{0x30, 22, 0x80, 20}, Bytes(20, 7)}), false);
+      EXPECT_EQ(X509_CRL_add_ext(crl, key_id.get(), -1), 1);
+      X509_REVOKED* entry = sk_X509_REVOKED_value(X509_CRL_get_REVOKED(crl), 0);
+      const auto reason = extension_of("2.5.29.21", Bytes{0x0a, 1, 1}, false);
+      EXPECT_EQ(X509_REVOKED_add_ext(entry, reason.get(), -1), 1);
+      const ossl::Asn1IntegerPtr number(ASN1_INTEGER_new());
+      EcPki::set_serial(number.get(), serial);
+      EXPECT_EQ(X509_REVOKED_set_serialNumber(entry, number.get()), 1);
+    };
+    return RevocationList::from_der(
+               resign_crl(der, p.ca_key.pkcs8_der().expose(), {.md = EVP_sha256()}, change))
+        .value();
+  };
+  const RevocationList list = list_of(p.serial);
+  EXPECT_TRUE(list.verify_signed_by(p.ca, Scheme::kEcdsaSha256));
+  EXPECT_TRUE(list.verify_signed_by(p.root, Scheme::kEcdsaSha256).error().is(CryptoError::kChain));
+  EXPECT_TRUE(
+      list.verify_signed_by(p.ca, Scheme::kEcdsaSha384).error().is(CryptoError::kBadCertificate));
+  EXPECT_TRUE(list.lists(p.leaf));
+  Bytes other = p.serial;
+  other.back() ^= 1;
+  EXPECT_FALSE(list_of(other).lists(p.leaf));
 }
 
 TEST(RevocationList, RejectsEachChangeAndAnotherIssuer) {

@@ -96,6 +96,9 @@ struct Tagged {
 Bytes encode(const Value& value);
 // decode reads exactly one item that fills `bytes`.
 Result<Value> decode(ByteView bytes, const Limits& limits = {});
+// decode_unsorted is decode for forms of others, who write the keys of a map in any order. All else
+// is as strict, and a key that stands twice is refused.
+Result<Value> decode_unsorted(ByteView bytes, const Limits& limits = {});
 
 // Fields reads a map with text keys whose members are all known: take each by name, then finish
 // refuses what was not taken (CodecError::kUnknownField). A missing one is kMissingField.

@@ -82,4 +82,25 @@ class EcPrivateKey {
 // ecdsa_verify hashes as sign does; CryptoError::kBadSignature unless r ‖ s holds.
 Result<void> ecdsa_verify(const EcPublicKey& key, ByteView message, ByteView raw_signature);
 
+// ---- RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2), to verify alone ------------------------
+// RsaPublicKey is an odd modulus of 2048 to 4096 bits and an odd exponent from 3 to 64 bits.
+class RsaPublicKey {
+ public:
+  // from_modulus takes both as big-endian magnitudes without leading zeros (RFC 7518 §6.3.1);
+  // CryptoError::kBadKey for any other.
+  static Result<RsaPublicKey> from_modulus(ByteView modulus_be, ByteView exponent_be);
+  [[nodiscard]] const Bytes& modulus() const { return modulus_; }
+  [[nodiscard]] const Bytes& exponent() const { return exponent_; }
+  friend bool operator==(const RsaPublicKey&, const RsaPublicKey&) = default;
+
+ private:
+  RsaPublicKey(Bytes modulus, Bytes exponent)
+      : modulus_(std::move(modulus)), exponent_(std::move(exponent)) {}
+  Bytes modulus_;
+  Bytes exponent_;
+};
+// rsa_pkcs1_sha256_verify returns CryptoError::kBadSignature unless the signature, of exactly the
+// modulus's length, holds.
+Result<void> rsa_pkcs1_sha256_verify(const RsaPublicKey& key, ByteView message, ByteView signature);
+
 }  // namespace ensconce

@@ -30,8 +30,8 @@ class Certificate {
   [[nodiscard]] Bytes serial() const;  // big-endian magnitude
   [[nodiscard]] Bytes spki_der() const;
   [[nodiscard]] Sha256Digest spki_sha256() const;
-  [[nodiscard]] bool is_ca() const;                        // basicConstraints cA
-  [[nodiscard]] bool may_sign_certificates() const;        // keyUsage keyCertSign, or no keyUsage
+  [[nodiscard]] bool is_ca() const;                  // basicConstraints cA
+  [[nodiscard]] bool may_sign_certificates() const;  // keyUsage keyCertSign, or no keyUsage
   [[nodiscard]] bool may_sign_crls() const;
   // ec_public_key returns CryptoError::kBadKey when the key is not on P-256 or P-384.
   [[nodiscard]] Result<EcPublicKey> ec_public_key() const;
@@ -62,6 +62,8 @@ class RevocationList {
  public:
   static Result<RevocationList> from_der(ByteView der);
   [[nodiscard]] const Bytes& der() const;
+  [[nodiscard]] std::string issuer_cn() const;              // as Certificate's
+  [[nodiscard]] const std::vector<Bytes>& serials() const;  // of what it lists, sorted magnitudes
   [[nodiscard]] Instant this_update() const;
   [[nodiscard]] std::optional<Instant> next_update() const;
   [[nodiscard]] bool issued_by_name(const Certificate& issuer) const;
@@ -75,7 +77,7 @@ class RevocationList {
   std::shared_ptr<const State> state_;
 };
 
-// RsaPrivateKey exists to play a vendor's root in simulated PKIs and tests.
+// RsaPrivateKey exists to play a vendor's root or a TPM in simulated PKIs and tests.
 class RsaPrivateKey {
  public:
   static RsaPrivateKey generate(int bits);
@@ -86,6 +88,11 @@ class RsaPrivateKey {
   RsaPrivateKey(const RsaPrivateKey&) = delete;
   RsaPrivateKey& operator=(const RsaPrivateKey&) = delete;
   [[nodiscard]] SecretBytes pkcs8_der() const;
+  // modulus and exponent are big-endian magnitudes, as RsaPublicKey takes them.
+  [[nodiscard]] Bytes modulus() const;
+  [[nodiscard]] Bytes exponent() const;
+  // sign_pkcs1_sha256 is RSASSA-PKCS1-v1_5 with SHA-256; what certificates are signed with is not.
+  [[nodiscard]] Bytes sign_pkcs1_sha256(ByteView message) const;
 
  private:
   struct State;
@@ -108,9 +115,13 @@ class CertificateBuilder {
   CertificateBuilder& organisation(std::string ou, std::string c, std::string l, std::string st,
                                    std::string o);
   CertificateBuilder& serial(std::uint64_t n);
+  CertificateBuilder& serial(ByteView magnitude);  // big-endian, 1 to 20 bytes
   CertificateBuilder& validity(Instant not_before, Instant not_after);
   CertificateBuilder& ca(int path_len, bool crl_sign);  // path_len < 0: none
-  CertificateBuilder& dns_name(std::string name);       // subjectAltName; IP literals as iPAddress
+  // signing_leaf marks an end entity that signs: keyUsage digitalSignature and nonRepudiation, and
+  // basicConstraints without cA, both critical.
+  CertificateBuilder& signing_leaf();
+  CertificateBuilder& dns_name(std::string name);  // subjectAltName; IP literals as iPAddress
   CertificateBuilder& extension(std::string oid, Bytes extn_value, bool critical = false);
   CertificateBuilder& key(const EcPublicKey& key);
   CertificateBuilder& key(const RsaPrivateKey& key);
@@ -122,8 +133,12 @@ class CertificateBuilder {
   Certificate issue(const Certificate& issuer, const RsaPrivateKey& key) const;
   Certificate issue(const Certificate& issuer, const EcPrivateKey& key) const;
 
+  // make_crl lists serial numbers; those of an EC issuer are big-endian magnitudes, 1 to 20 bytes.
+  // The list names its issuer's key (authorityKeyIdentifier) if the issuer's certificate does.
   static Bytes make_crl(const Certificate& issuer, const RsaPrivateKey& key, Instant this_update,
                         Instant next_update, const std::vector<std::uint64_t>& revoked_serials);
+  static Bytes make_crl(const Certificate& issuer, const EcPrivateKey& key, Instant this_update,
+                        Instant next_update, const std::vector<Bytes>& revoked_serials);
 
  private:
   struct State;
