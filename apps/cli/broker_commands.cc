@@ -5,7 +5,7 @@
 
 #include "broker_connection.h"
 #include "cli.h"
-#include "ensconce/attestation/appraise/policy.h"
+#include "ensconce/attestation/policy/policy.h"
 #include "ensconce/base/file.h"
 #include "ensconce/codec/base64.h"
 #include "ensconce/codec/json.h"

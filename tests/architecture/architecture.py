@@ -12,7 +12,7 @@ import re
 import sys
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
-PARTS = ("evidence", "endorsements", "verify", "appraise", "result")  # folders inside attestation
+PARTS = ("evidence", "endorsements", "verify", "policy", "appraise", "result")  # folders inside attestation
 ALL = None  # every header of a unit
 
 

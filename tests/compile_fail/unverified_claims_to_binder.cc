@@ -3,7 +3,7 @@
 
 namespace ensconce {
 
-BindingVerification bind(const Verified<SnpClaims>& verified, const SnpClaims& unverified,
+BindingVerification bind(const Verified<EvidenceClaims>& verified, const EvidenceClaims& unverified,
                          ByteView statement) {
   (void)verified;
   (void)unverified;

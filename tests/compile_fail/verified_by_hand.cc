@@ -3,11 +3,11 @@
 
 namespace ensconce {
 
-Result<Verified<SnpClaims>> claims_of(const SnpVerifier& verifier, const SnpReport& report,
-                                      const SnpEndorsements& endorsements,
-                                      const ByteArray<64>& report_data, Instant now) {
+Result<Verified<EvidenceClaims>> claims_of(const SnpVerifier& verifier, const SnpReport& report,
+                                           const SnpEndorsements& endorsements,
+                                           const ByteArray<64>& report_data, Instant now) {
 #ifdef ENSC_MISUSE
-  return Verified<SnpClaims>(SnpClaims{});  // MISUSE: private
+  return Verified<EvidenceClaims>(EvidenceClaims{});  // MISUSE: private
 #endif
   return verifier.verify(report, endorsements, report_data, now).claims;
 }

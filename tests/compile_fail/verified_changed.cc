@@ -3,7 +3,7 @@
 
 namespace ensconce {
 
-Sha256Digest root_of(Verified<SnpClaims>& verified) {
+Sha256Digest root_of(Verified<EvidenceClaims>& verified) {
 #ifdef ENSC_MISUSE
   verified->anchor.spki_sha256 = {};  // MISUSE: no match for | no viable overloaded | const
 #endif

@@ -63,6 +63,23 @@ class Terminal:
             self._process.wait(timeout=30)
 
 
+def first_use(folder, worker_port):
+    """A policy written from the running worker affirms that worker, and says what that implies."""
+    address = f"https://127.0.0.1:{worker_port}"
+    script = f""". try/env
+ensconce policy init {address} --out try/first-use.toml
+ensconce policy check try/first-use.toml
+ensconce policy diff try/client.toml try/first-use.toml || [ $? = 1 ]
+ensconce infer --policy try/first-use.toml {address} --model line-reader --image models/samples/invoice.png
+"""
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=folder, text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode != 0 or "48213" not in done.stdout or "FIRST USE" not in done.stderr:
+        print(f"a policy from first use does not serve:\n{done.stdout}{done.stderr}")
+        return False
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True)
@@ -98,7 +115,7 @@ def main():
         if "SIMULATED" not in asked.stderr:
             print("the client did not say SIMULATED")
             return 1
-        return 0 if got == expected else 1
+        return 0 if got == expected and first_use(folder, worker_port) else 1
     finally:
         for terminal in reversed(terminals):
             terminal.stop()

@@ -510,7 +510,7 @@ TEST(ClientPolicy, IsRefusedWithAnyFieldMissing) {
     }
     at = end;
   }
-  EXPECT_EQ(fields, 32);
+  EXPECT_EQ(fields, 36);
 }
 
 TEST(ClientPolicy, IsRefusedWithAnUnknownField) {

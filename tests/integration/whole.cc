@@ -48,7 +48,9 @@ std::string hardware_section(const Sha256Digest& root, ByteView measurement) {
          "\"\norigin = \"simulated\"\nproduct = \"Milan\"\n"
          "[snp]\nreport_version = { at_least = 3 }\nmeasurement = { exactly = \"" +
          to_hex(measurement) +
-         "\" }\nmeasurement_covers = \"process\"\ndebug = { exactly = false }\n"
+         "\" }\nmeasurement_covers = \"process\"\nguest_policy = { exactly = 0x30000 }\n"
+         "guest_svn = { unconstrained = \"test\" }\nfamily_id = { unconstrained = \"test\" }\n"
+         "image_id = { unconstrained = \"test\" }\ndebug = { exactly = false }\n"
          "migration_agent = { exactly = false }\nsmt = { unconstrained = \"test\" }\n"
          "vmpl = { exactly = 0 }\nsigning_key = { exactly = \"vcek\" }\n"
          "product = { exactly = \"Milan\" }\nhost_data = { unconstrained = \"test\" }\n"

@@ -17,6 +17,7 @@
 #include <sstream>
 
 #include "ensconce/attestation/endorsements/snp_endorsements.h"
+#include "ensconce/attestation/policy/trust_anchor_file.h"
 #include "ensconce/attestation/verify/snp_verifier.h"
 #include "ensconce/base/file.h"
 #include "ensconce/codec/json.h"

@@ -27,10 +27,10 @@ TEST(Beacon, IsVerifiedByTheKeyOfItsBroker) {
 TEST(Beacon, RejectsAnotherBroker) {
   const Bytes message = sign_beacon(made_beacon(), made::broker_key());
   const Ed25519PublicKey keys[] = {made::owner_key()};
-  EXPECT_TRUE(
-      BeaconVerifier::verify(message, keys).claims.error().is(AttestationError::kBeaconSignature));
-  EXPECT_TRUE(
-      BeaconVerifier::verify(message, {}).claims.error().is(AttestationError::kBeaconSignature));
+  EXPECT_TRUE(made::refused_by(BeaconVerifier::verify(message, keys).claims,
+                               AttestationError::kBeaconSignature));
+  EXPECT_TRUE(made::refused_by(BeaconVerifier::verify(message, {}).claims,
+                               AttestationError::kBeaconSignature));
 }
 
 TEST(Beacon, RejectsAMessageSignedForAnotherPurpose) {
@@ -38,8 +38,8 @@ TEST(Beacon, RejectsAMessageSignedForAnotherPurpose) {
   const Bytes payload = *cose_payload_unverified(sign_beacon(made_beacon(), key));
   const Bytes message = cose_sign1(key, "ensconce-lease/1", payload);
   const Ed25519PublicKey keys[] = {key.public_key()};
-  EXPECT_TRUE(
-      BeaconVerifier::verify(message, keys).claims.error().is(AttestationError::kBeaconSignature));
+  EXPECT_TRUE(made::refused_by(BeaconVerifier::verify(message, keys).claims,
+                               AttestationError::kBeaconSignature));
 }
 
 TEST(Beacon, RejectsEveryFlippedByte) {
@@ -71,13 +71,12 @@ TEST(Beacon, RejectsSignedMessagesOfAnotherForm) {
        {map(2, 5, false), map(1, -5, false), map(1, ~std::uint64_t{0}, false), map(1, "now", false),
         map(1, 5, true), Bytes{0xa0}, Bytes{}}) {
     EXPECT_TRUE(parse_beacon_payload(payload).error().is(EvidenceError::kBeacon));
-    EXPECT_TRUE(BeaconVerifier::verify(cose_sign1(key, kBeaconContext, payload), keys)
-                    .claims.error()
-                    .is(AttestationError::kBeaconForm));
+    EXPECT_TRUE(made::refused_by(
+        BeaconVerifier::verify(cose_sign1(key, kBeaconContext, payload), keys).claims,
+        AttestationError::kBeaconForm));
   }
-  EXPECT_TRUE(BeaconVerifier::verify(Bytes(kMaxBeacon + 1), keys)
-                  .claims.error()
-                  .is(AttestationError::kBeaconForm));
+  EXPECT_TRUE(made::refused_by(BeaconVerifier::verify(Bytes(kMaxBeacon + 1), keys).claims,
+                               AttestationError::kBeaconForm));
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ TEST(Binding, RejectsAnotherStatement) {
   other.keys.session.bytes[0] ^= 1;
   const auto bound = StatementBinder::bind_statement(evidence, encode_statement(other));
   ASSERT_FALSE(bound.attested);
-  EXPECT_TRUE(bound.attested.error().is(E::kStatementBinding));
+  EXPECT_TRUE(made::refused_by(bound.attested, E::kStatementBinding));
 }
 
 // The upper half of the report data is not free for somebody else's use.
@@ -38,14 +38,14 @@ TEST(Binding, RejectsReportDataThatIsNotZeroBehindTheHash) {
   data[63] = 1;
   const auto bound =
       StatementBinder::bind_statement(made::verified(made::shared_pki(), data), bytes);
-  EXPECT_TRUE(bound.attested.error().is(E::kStatementBinding));
+  EXPECT_TRUE(made::refused_by(bound.attested, E::kStatementBinding));
 }
 
 TEST(Binding, RejectsAStatementOfAnotherForm) {
   const Bytes bytes{0xa0};
   const auto bound = StatementBinder::bind_statement(
       made::verified(made::shared_pki(), report_data_for(bytes)), bytes);
-  EXPECT_TRUE(bound.attested.error().is(E::kStatementForm));
+  EXPECT_TRUE(made::refused_by(bound.attested, E::kStatementForm));
 }
 
 // ---- RCAR ------------------------------------------------------------------------------------
@@ -80,38 +80,39 @@ TEST_F(RcarBinding, RejectsRuntimeDataTheHardwareDidNotSign) {
   const auto bound =
       StatementBinder::bind_rcar(made::verified(made::shared_pki(), rcar_report_data(data)),
                                  runtime_data(other, release_key()), "nonce-1");
-  EXPECT_TRUE(bound.attested.error().is(E::kRcarBinding));
+  EXPECT_TRUE(made::refused_by(bound.attested, E::kRcarBinding));
 }
 
 TEST_F(RcarBinding, RejectsEvidenceBoundToTheStatementAlone) {
   const std::string data = runtime_data(made::statement(), release_key());
   const auto evidence =
       made::verified(made::shared_pki(), report_data_for(encode_statement(made::statement())));
-  EXPECT_TRUE(
-      StatementBinder::bind_rcar(evidence, data, "nonce-1").attested.error().is(E::kRcarBinding));
+  EXPECT_TRUE(made::refused_by(StatementBinder::bind_rcar(evidence, data, "nonce-1").attested,
+                               E::kRcarBinding));
 }
 
 TEST_F(RcarBinding, RejectsAnotherForm) {
   const auto bound = bind(rcar_runtime_data("", "nonce-1", jwk_of(release_key())).value());
-  EXPECT_TRUE(bound.attested.error().is(E::kRcarForm));
+  EXPECT_TRUE(made::refused_by(bound.attested, E::kRcarForm));
 }
 
 TEST_F(RcarBinding, RejectsAnotherNonce) {
   const std::string data = runtime_data(made::statement(), release_key());
-  EXPECT_TRUE(bind(data, "nonce-2").attested.error().is(E::kRcarNonce));
-  EXPECT_TRUE(bind(data, "").attested.error().is(E::kRcarNonce));
+  EXPECT_TRUE(made::refused_by(bind(data, "nonce-2").attested, E::kRcarNonce));
+  EXPECT_TRUE(made::refused_by(bind(data, "").attested, E::kRcarNonce));
 }
 
 TEST_F(RcarBinding, RejectsAKeyThatIsNotTheStatementsReleaseKey) {
   const auto other = EcPrivateKey::generate(Curve::kP256).public_key();
-  EXPECT_TRUE(bind(runtime_data(made::statement(), other)).attested.error().is(E::kRcarTeePubkey));
+  EXPECT_TRUE(
+      made::refused_by(bind(runtime_data(made::statement(), other)).attested, E::kRcarTeePubkey));
 }
 
 TEST_F(RcarBinding, RejectsAStatementOfAnotherForm) {
   const std::string data =
       rcar_runtime_data(rcar_additional_evidence(Bytes{0xa0}), "nonce-1", jwk_of(release_key()))
           .value();
-  EXPECT_TRUE(bind(data).attested.error().is(E::kStatementForm));
+  EXPECT_TRUE(made::refused_by(bind(data).attested, E::kStatementForm));
 }
 
 }  // namespace

@@ -106,6 +106,18 @@ TEST(SnpEndorsements, AreNotSelectedWithoutALeaf) {
   EXPECT_TRUE(select_snp_endorsements(report, pool).empty());
 }
 
+TEST(SnpEndorsements, RejectAListInThePoolThatDoesNotParse) {
+  const SnpReport report = made::report_for(made::shared_pki(), {});
+  std::vector<EndorsementItem> pool = good();
+  EXPECT_TRUE(snp_endorsements_for(report, pool));
+  pool.push_back({std::string(kCertificateType), {0x30, 0x00}});
+  EXPECT_TRUE(snp_endorsements_for(report, pool));
+  pool.push_back({std::string(kCrlType), {0x30, 0x00}});
+  const auto refused = snp_endorsements_for(report, pool);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(EvidenceError::kEndorsementForm));
+}
+
 TEST(SnpEndorsements, SayWhereTheVendorHasTheChipsCertificate) {
   SnpReport report;
   report.cpuid_family = 0x1a;

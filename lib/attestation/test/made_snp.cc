@@ -70,16 +70,16 @@ SnpReport signed_report(const SnpPki& pki, const SnpReport& report) {
   return parse_snp_report(pki.sign_report(report)).value();
 }
 
-SnpVerification verify_made(const SnpPki& pki, const SnpReport& report,
-                            const SnpEndorsements& endorsements,
-                            const ByteArray<64>& expected_report_data, Instant now) {
+Verification verify_made(const SnpPki& pki, const SnpReport& report,
+                         const SnpEndorsements& endorsements,
+                         const ByteArray<64>& expected_report_data, Instant now) {
   const AnchorOrigin origin =
       is_marked_simulated(pki.ark()) ? AnchorOrigin::kSimulated : AnchorOrigin::kPrivate;
   return SnpVerifier({anchor_of(pki, origin)})
       .verify(report, endorsements, expected_report_data, now);
 }
 
-Verified<SnpClaims> verified(const SnpPki& pki, const ByteArray<64>& report_data) {
+Verified<EvidenceClaims> verified(const SnpPki& pki, const ByteArray<64>& report_data) {
   return verify_made(pki, signed_report(pki, report_for(pki, report_data)), endorsements_of(pki),
                      report_data)
       .claims.value();
@@ -108,6 +108,10 @@ std::string common_policy(std::string_view role) {
   out += "report_version = { at_least = 3 }\n";
   out += "measurement = { exactly = \"" + to_hex(measurement()) + "\" }\n";
   out += "measurement_covers = \"process\"\n";
+  out += "guest_policy = { unconstrained = \"its bits are judged one by one\" }\n";
+  out += "guest_svn = { at_least = 0 }\n";
+  out += "family_id = { unconstrained = \"no ID block\" }\n";
+  out += "image_id = { unconstrained = \"no ID block\" }\n";
   out += "debug = { exactly = false }\n";
   out += "migration_agent = { exactly = false }\n";
   out += "smt = { exactly = true }\n";

@@ -1,4 +1,4 @@
-#include "ensconce/attestation/appraise/policy.h"
+#include "ensconce/attestation/policy/policy.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "ensconce/base/file.h"
-#include "made_snp.h"
+#include "made_intel.h"
 
 namespace ensconce {
 namespace {
@@ -44,11 +44,11 @@ TEST(Policy, ReadsEveryField) {
   const AppraisalPolicy policy = made::parsed(made::client_policy());
   const PolicyFields& fields = policy.fields();
   EXPECT_EQ(fields.role, PolicyRole::kClient);
-  EXPECT_EQ(policy.anchors().size(), 4U);
-  EXPECT_EQ(std::get<AtLeast<std::uint64_t>>(fields.snp.report_version).value, 3U);
-  EXPECT_EQ(std::get<Unconstrained>(fields.snp.chip_id).why, "any machine");
-  EXPECT_EQ(std::get<AtLeast<TcbVersion>>(fields.snp.minimum_tcb).value.microcode, 219);
-  EXPECT_EQ(fields.snp.measurement_covers, MeasurementCoverage::kProcess);
+  EXPECT_EQ(policy.anchors().size(), 1 + vendor_anchors().size());
+  EXPECT_EQ(std::get<AtLeast<std::uint64_t>>(fields.snp->report_version).value, 3U);
+  EXPECT_EQ(std::get<Unconstrained>(fields.snp->chip_id).why, "any machine");
+  EXPECT_EQ(std::get<AtLeast<TcbVersion>>(fields.snp->minimum_tcb).value.microcode, 219);
+  EXPECT_EQ(fields.snp->measurement_covers, MeasurementCoverage::kProcess);
   const auto& freshness = std::get<BeaconFreshness>(policy.freshness().value());
   EXPECT_EQ(freshness.at_most, std::chrono::minutes(20));
   ASSERT_NE(policy.model("line-reader"), nullptr);
@@ -59,10 +59,14 @@ TEST(Policy, ReadsEveryField) {
 }
 
 class EveryPolicy : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Role, EveryPolicy,
-                         testing::Values(made::client_policy(), made::broker_policy(),
-                                         with(made::client_policy(), "[snp]", "crl",
-                                              "crl = \"if_present\"")));
+INSTANTIATE_TEST_SUITE_P(
+    Role, EveryPolicy,
+    testing::Values(made::client_policy(), made::broker_policy(),
+                    with(made::client_policy(), "[snp]", "crl", "crl = \"if_present\""),
+                    made::with_hardware(made::client_policy(), made::tdx_sections()),
+                    made::with_hardware(made::broker_policy(), made::sgx_sections()),
+                    made::with_hardware(made::broker_policy(),
+                                        made::tdx_sections() + made::azure_section())));
 
 // Each line with a field is taken away in turn: its absence is an error that names it.
 TEST_P(EveryPolicy, RejectsEachFieldMissing) {
@@ -90,7 +94,8 @@ TEST_P(EveryPolicy, RejectsEachFieldMissing) {
 
 TEST_P(EveryPolicy, RejectsEachSectionMissing) {
   const std::vector<std::string> lines = lines_of(GetParam());
-  for (const char* section : {"[snp]", "[security]", "[freshness]", "[[model]]", "[anchors]"}) {
+  for (const char* section :
+       {"[snp]", "[tdx]", "[sgx]", "[security]", "[freshness]", "[[model]]", "[anchors]"}) {
     std::vector<std::string> fewer;
     bool inside = false;
     bool found = false;
@@ -122,7 +127,7 @@ TEST_P(EveryPolicy, RejectsAnUnknownFieldInEachTable) {
     SCOPED_TRACE(i);
     expect_refused(joined(more), PolicyError::kUnknownField, "mesurement");
   }
-  expect_refused(GetParam() + "[tdx]\n", PolicyError::kUnknownField, "tdx");
+  expect_refused(GetParam() + "[cca]\n", PolicyError::kUnknownField, "cca");
 }
 
 TEST(Policy, RejectsUnknownOperatorsAndMembers) {
@@ -200,6 +205,55 @@ TEST(Policy, RejectsBadValues) {
   expect_refused(good + "[[model]]\nname = \"line-reader\"\nowner_key = { exactly = \"" +
                      std::string(64, '1') + "\" }\nminimum_version = { at_least = 1 }\n",
                  PolicyError::kBadValue, "line-reader");
+}
+
+TEST(Policy, RejectsBadValuesOfIntelAndAzure) {
+  const std::string good =
+      made::with_hardware(made::broker_policy(), made::tdx_sections() + made::azure_section());
+  const struct {
+    const char* section;
+    const char* key;
+    const char* line;
+  } cases[] = {
+      {"[tdx]", "measurement_covers", "measurement_covers = \"enclave\""},
+      {"[tdx]", "rtmr1", "rtmr1 = { exactly = \"00\" }"},
+      {"[tdx]", "minimum_tcb_svn", "minimum_tcb_svn = { at_least = \"0001\" }"},
+      {"[tdx]", "minimum_tcb_svn", "minimum_tcb_svn = { exactly = \"0001\" }"},
+      {"[tdx]", "event_log", "event_log = \"never\""},
+      {"[tdx]", "tcb_status", "tcb_status = { exactly = \"Revoked\" }"},
+      {"[tdx]", "tcb_status", "tcb_status = { one_of = [\"UpToDate\", \"Fine\"] }"},
+      {"[tdx]", "tcb_status", "tcb_status = { unconstrained = \"anything goes\" }"},
+      {"[tdx]", "advisories", "advisories = { exactly = [\"INTEL-SA-00001\"] }"},
+      {"[tdx]", "advisories", "advisories = { one_of = [1] }"},
+      {"[tdx]", "evaluation_data_number", "evaluation_data_number = { exactly = 18 }"},
+      {"[tdx]", "collateral_age", "collateral_age = { at_most = 30 }"},
+      {"[tdx]", "pck_ca", "pck_ca = { exactly = \"root\" }"},
+      {"[tdx]", "crl", "crl = \"sometimes\""},
+      {"[azure]", "pcrs", "pcrs = []"},
+      {"[azure]", "pcrs", "pcrs = [{ index = 24, sha256 = { exactly = \"00\" } }]"},
+      {"[azure]", "pcrs", "pcrs = [{ index = 4, sha256 = { exactly = \"00\" } }]"},
+      {"[azure]", "pcrs", "pcrs = { exactly = [] }"},
+      {"[azure]", "pcrs_cover", "pcrs_cover = \"enclave\""},
+      {"[azure]", "secure_boot", "secure_boot = { at_least = true }"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.line);
+    expect_refused(with(good, c.section, c.key, c.line), PolicyError::kBadValue);
+  }
+  const std::string pcr = "{ index = 4, sha256 = { exactly = \"" + std::string(64, '1') + "\" } }";
+  expect_refused(with(good, "[azure]", "pcrs", "pcrs = [" + pcr + ", " + pcr + "]"),
+                 PolicyError::kBadValue, "each PCR once");
+  EXPECT_TRUE(AppraisalPolicy::parse(
+      with(good, "[azure]", "pcrs", "pcrs = { unconstrained = \"firmware alone\" }"), "x"));
+}
+
+TEST(Policy, RejectsAzureWithoutItsHardwareAndNoHardwareAtAll) {
+  const std::string anchors = "[anchors]\naccept = [\"vendor\"]\n";
+  expect_refused(made::with_hardware(made::broker_policy(), anchors), PolicyError::kMissingField,
+                 "no section [snp], [tdx] or [sgx]");
+  const std::string sgx = made::sgx_sections() + made::azure_section();
+  expect_refused(made::with_hardware(made::broker_policy(), sgx), PolicyError::kMissingField,
+                 "[azure] stands without");
 }
 
 TEST(Policy, RejectsAVendorsRootListedAsAnothers) {

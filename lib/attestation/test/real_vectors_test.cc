@@ -1,47 +1,24 @@
-// Real reports and chains of real processors, at the time given beside each. The folder is not part
-// of this repository: ENSCONCE_VECTORS names it, or it lies beside the checkout.
+// Real reports and chains of real processors, at the time given beside each.
 
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <filesystem>
 
 #include "ensconce/attestation/evidence/cert_table.h"
 #include "ensconce/attestation/result/render.h"
 #include "ensconce/attestation/verify/snp_verifier.h"
-#include "ensconce/base/file.h"
-#include "ensconce/codec/json.h"
 #include "made_snp.h"
+#include "vector_files.h"
 
 namespace ensconce {
 namespace {
 
 namespace fs = std::filesystem;
 using E = AttestationError;
+using vector_files::changed;
+using vector_files::file;
+using vector_files::json_file;
+using vector_files::text;
 
-fs::path vectors() {
-  if (const char* dir = std::getenv("ENSCONCE_VECTORS")) {
-    return fs::path(dir) / "snp";
-  }
-  const char* source = std::getenv("ENSCONCE_SOURCE_DIR");
-  return fs::path(source == nullptr ? "." : source) / ".." / "shared" / "vectors" / "snp";
-}
-
-Bytes file(const fs::path& path) {
-  auto bytes = read_file(path);
-  if (!bytes) {
-    ADD_FAILURE() << bytes.error().to_string();
-    return {};
-  }
-  return *bytes;
-}
-
-json::Value json_file(const fs::path& path) { return json::parse(as_text(file(path))).value(); }
-
-std::string text(const json::Value& object, std::string_view name) {
-  const json::Value* value = object.find(name);
-  return value == nullptr ? std::string() : value->as_text(name).value();
-}
+fs::path vectors() { return vector_files::root() / "snp"; }
 
 Certificate certificate(const fs::path& path) { return Certificate::from_der(file(path)).value(); }
 
@@ -53,8 +30,8 @@ class RealSnp : public testing::Test {
     }
   }
 
-  static SnpVerification verify(const SnpReport& report, const fs::path& vek, const fs::path& ask,
-                                const fs::path& ark, Instant at) {
+  static Verification verify(const SnpReport& report, const fs::path& vek, const fs::path& ask,
+                             const fs::path& ark, Instant at) {
     const SnpEndorsements endorsements{certificate(vek), certificate(ask), certificate(ark),
                                        std::nullopt};
     return SnpVerifier(vendor_anchors()).verify(report, endorsements, report.report_data, at);
@@ -185,20 +162,7 @@ TEST_F(RealSnp, MutationsAreRefused) {
     const std::string expect = text(c, "expect");
     SCOPED_TRACE(expect);
     const fs::path base = dir / text(c, "base");
-    Bytes bytes = file(base);
-    for (const json::Value& op : **c.find("ops")->as_array("ops")) {
-      if (const json::Value* len = op.find("truncate")) {
-        bytes.resize(len->as_uint("truncate").value());
-        continue;
-      }
-      const std::size_t offset = op.find("offset")->as_uint("offset").value();
-      if (const json::Value* mask = op.find("xor")) {
-        bytes[offset] ^= static_cast<std::uint8_t>(mask->as_uint("xor").value());
-      } else {
-        const Bytes set = from_hex(text(op, "set")).value();
-        std::copy(set.begin(), set.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
-      }
-    }
+    const Bytes bytes = changed(file(base), *c.find("ops"));
     const auto report = parse_snp_report(bytes);
     if (!report) {
       EXPECT_EQ(report.error().stage(), Stage::kForm);
@@ -271,7 +235,10 @@ TEST_F(RealSnp, VendorAnchorsAreTheRealRoots) {
   for (const TrustAnchor& anchor : vendor_anchors()) {
     std::string lower = anchor.product;
     lower[0] = static_cast<char>(lower[0] - 'A' + 'a');
-    const auto root = certificate(vectors() / "anchors" / ("ark_" + lower + ".der"));
+    const auto root =
+        certificate(anchor.product == kIntelProduct
+                        ? vectors().parent_path() / "intel/anchors/intel_sgx_root_ca.der"
+                        : vectors() / "anchors" / ("ark_" + lower + ".der"));
     EXPECT_EQ(root.spki_sha256(), anchor.spki_sha256);
     EXPECT_FALSE(is_marked_simulated(root));
   }

@@ -131,8 +131,9 @@ TEST(ResultEar, CarriesOriginAndNeverVouchesForSimulatedHardware) {
   EXPECT_EQ(*cpu.find("ear.trustworthiness-vector")->find("executables"), json::Value(2));
   const json::Value no = result_to_ear(denied(), kNow);
   EXPECT_EQ(*no.find("submods")->find("cpu0")->find("ear.status"), json::Value("contraindicated"));
-  EXPECT_EQ(*no.find("submods")->find("cpu0")->find("ensconce.code"),
-            json::Value("snp.measurement"));
+  const json::Value* code = no.find("submods")->find("cpu0")->find("ensconce.code");
+  ASSERT_NE(code, nullptr);
+  EXPECT_EQ(*code, json::Value("snp.measurement"));
   EXPECT_EQ(no.find("exp"), nullptr);
 }
 

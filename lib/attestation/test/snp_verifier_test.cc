@@ -18,12 +18,13 @@ using E = AttestationError;
 using made::kNow;
 
 // What makes Verified a proof is what cannot be written.
-static_assert(!std::is_default_constructible_v<Verified<SnpClaims>>);
-static_assert(!std::is_constructible_v<Verified<SnpClaims>, SnpClaims>);
-static_assert(!std::is_assignable_v<Verified<SnpClaims>&, const Verified<SnpClaims>&>);
-static_assert(!std::is_assignable_v<Verified<SnpClaims>&, Verified<SnpClaims>&&>);
-static_assert(std::is_const_v<
-              std::remove_reference_t<decltype(std::declval<Verified<SnpClaims>&>().value())>>);
+static_assert(!std::is_default_constructible_v<Verified<EvidenceClaims>>);
+static_assert(!std::is_constructible_v<Verified<EvidenceClaims>, EvidenceClaims>);
+static_assert(!std::is_assignable_v<Verified<EvidenceClaims>&, const Verified<EvidenceClaims>&>);
+static_assert(!std::is_assignable_v<Verified<EvidenceClaims>&, Verified<EvidenceClaims>&&>);
+static_assert(
+    std::is_const_v<
+        std::remove_reference_t<decltype(std::declval<Verified<EvidenceClaims>&>().value())>>);
 static_assert(!std::is_default_constructible_v<Verified<Attested>>);
 static_assert(!std::is_constructible_v<Verified<Attested>, Attested>);
 static_assert(!std::is_constructible_v<Verified<BeaconClaims>, BeaconClaims>);
@@ -38,12 +39,12 @@ SnpReport good_report(const SnpPki& pki) {
   return made::signed_report(pki, made::report_for(pki, expected_data()));
 }
 
-SnpVerification verify(const SnpPki& pki) {
+Verification verify(const SnpPki& pki) {
   return made::verify_made(pki, good_report(pki), made::endorsements_of(pki), expected_data());
 }
 
 // expect_only asserts that a rule refused, and that it alone did.
-void expect_only(const SnpVerification& verification, E code) {
+void expect_only(const Verification& verification, E code) {
   ASSERT_FALSE(verification.claims);
   EXPECT_TRUE(verification.claims.error().is(code)) << verification.claims.error().to_string();
   EXPECT_FALSE(verification.claims.error().remedy().empty());
@@ -72,15 +73,21 @@ TEST_P(EveryProcessor, IsVerified) {
   options.product = GetParam().first;
   options.key = GetParam().second;
   const SnpPki pki = made::make_pki(options);
-  const SnpVerification verification = verify(pki);
+  const Verification verification = verify(pki);
   ASSERT_TRUE(verification.claims) << verification.claims.error().to_string();
-  const SnpClaims& claims = verification.claims.value().value();
-  EXPECT_EQ(claims.product, options.product);
+  const EvidenceClaims& claims = verification.claims.value().value();
+  EXPECT_EQ(claims.kind, EvidenceKind::kSnp);
+  ASSERT_NE(claims.snp(), nullptr);
+  const SnpFacts& facts = *claims.snp();
+  EXPECT_EQ(facts.product, options.product);
   EXPECT_EQ(claims.anchor, made::anchor_of(pki));
-  EXPECT_EQ(claims.report.measurement, made::measurement());
-  EXPECT_EQ(claims.reported_tcb.fmc.has_value(), options.product == SnpProduct::kTurin);
+  EXPECT_EQ(facts.report.measurement, made::measurement());
+  EXPECT_EQ(claims.measurement(), to_bytes(ByteView(made::measurement())));
+  EXPECT_EQ(claims.report_data, facts.report.report_data);
+  EXPECT_EQ(claims.intel_tcb(), nullptr);
+  EXPECT_EQ(facts.reported_tcb.fmc.has_value(), options.product == SnpProduct::kTurin);
   EXPECT_TRUE(claims.crl_checked);
-  EXPECT_EQ(claims.csp_id.empty(), options.key == SnpSigningKey::kVcek);
+  EXPECT_EQ(facts.csp_id.empty(), options.key == SnpSigningKey::kVcek);
   EXPECT_EQ(claims.checks.size(), verification.checks.size());
 }
 
@@ -157,8 +164,9 @@ TEST(SnpVerify, RejectsOtherReportData) {
 
 TEST(SnpVerify, SaysThatReportDataWasNotCompared) {
   const SnpPki& pki = made::shared_pki();
-  const auto verification = SnpVerifier({made::anchor_of(pki)})
-                                .verify_unbound(good_report(pki), made::endorsements_of(pki), kNow);
+  const auto verification =
+      SnpVerifier({made::anchor_of(pki)})
+          .verify(good_report(pki), made::endorsements_of(pki), std::nullopt, kNow);
   ASSERT_TRUE(verification.claims);
   EXPECT_EQ(made::holds(verification.checks, "snp.report_data"), std::nullopt);
 }
@@ -181,26 +189,27 @@ TEST(SnpVerify, RejectsARootChangedBesideItsKey) {
   SnpEndorsements endorsements = made::endorsements_of(pki);
   endorsements.ark = with_last_byte_flipped(pki.ark());
   const auto verification = made::verify_made(pki, good_report(pki), endorsements, expected_data());
-  EXPECT_TRUE(verification.claims.error().is(E::kArkSelfSigned));
+  EXPECT_TRUE(made::refused_by(verification.claims, E::kArkSelfSigned));
 }
 
 TEST(SnpVerify, NeverTakesASimulatedRootForAnotherOne) {
   const SnpPki& pki = made::shared_pki();
   for (const AnchorOrigin origin : {AnchorOrigin::kVendor, AnchorOrigin::kPrivate}) {
-    EXPECT_TRUE(SnpVerifier({made::anchor_of(pki, origin)})
-                    .verify(good_report(pki), made::endorsements_of(pki), expected_data(), kNow)
-                    .claims.error()
-                    .is(E::kArkOrigin));
+    EXPECT_TRUE(made::refused_by(
+        SnpVerifier({made::anchor_of(pki, origin)})
+            .verify(good_report(pki), made::endorsements_of(pki), expected_data(), kNow)
+            .claims,
+        E::kArkOrigin));
   }
   SnpPkiOptions options;
   options.simulated_oid = false;
   const SnpPki unmarked = made::make_pki(options);
   EXPECT_TRUE(verify(unmarked).claims);
-  EXPECT_TRUE(
+  EXPECT_TRUE(made::refused_by(
       SnpVerifier({made::anchor_of(unmarked, AnchorOrigin::kSimulated)})
           .verify(good_report(unmarked), made::endorsements_of(unmarked), expected_data(), kNow)
-          .claims.error()
-          .is(E::kArkOrigin));
+          .claims,
+      E::kArkOrigin));
 }
 
 TEST(SnpVerify, IsNotMisledByAnotherListingOfTheSameRoot) {
@@ -215,18 +224,18 @@ TEST(SnpVerify, IsNotMisledByAnotherListingOfTheSameRoot) {
   };
   for (const TrustAnchor& bad : {product, origin}) {
     for (const auto& anchors : {std::vector{bad, good}, std::vector{good, bad}}) {
-      const SnpVerification verification = judged(anchors);
+      const Verification verification = judged(anchors);
       ASSERT_TRUE(verification.claims) << verification.claims.error().to_string();
       EXPECT_EQ(verification.claims.value()->anchor, good);
     }
   }
   // Where none fits, the first of them explains.
-  EXPECT_TRUE(judged({origin, product}).claims.error().is(E::kArkOrigin));
-  EXPECT_TRUE(judged({product, origin}).claims.error().is(E::kChainNames));
+  EXPECT_TRUE(made::refused_by(judged({origin, product}).claims, E::kArkOrigin));
+  EXPECT_TRUE(made::refused_by(judged({product, origin}).claims, E::kChainNames));
 }
 
 TEST(SnpVerify, ShowsForeignNamesAsPlainShortText) {
-  const auto expect_plain = [](const SnpVerification& verification) {
+  const auto expect_plain = [](const Verification& verification) {
     ASSERT_FALSE(verification.claims);
     std::vector<std::string> texts{verification.claims.error().detail()};
     for (const Check& check : verification.checks) {
@@ -339,7 +348,7 @@ TEST(SnpVerify, RejectsAVlekForAVcekAndBack) {
   report.signing_key = SnpSigningKey::kVcek;
   const auto as_vcek = made::verify_made(vlek, made::signed_report(vlek, report),
                                          made::endorsements_of(vlek), expected_data());
-  EXPECT_TRUE(as_vcek.claims.error().is(E::kChainNames));
+  EXPECT_TRUE(made::refused_by(as_vcek.claims, E::kChainNames));
   EXPECT_EQ(made::holds(as_vcek.checks, "snp.vek.kind"), false);
 
   const SnpPki& vcek = made::shared_pki();
@@ -347,7 +356,7 @@ TEST(SnpVerify, RejectsAVlekForAVcekAndBack) {
   report.signing_key = SnpSigningKey::kVlek;
   const auto as_vlek = made::verify_made(vcek, made::signed_report(vcek, report),
                                          made::endorsements_of(vcek), expected_data());
-  EXPECT_TRUE(as_vlek.claims.error().is(E::kChainNames));
+  EXPECT_TRUE(made::refused_by(as_vlek.claims, E::kChainNames));
   EXPECT_EQ(made::holds(as_vlek.checks, "snp.vek.kind"), false);
 
   // A certificate that calls itself a VLEK and names a chip.
@@ -443,10 +452,11 @@ TEST(SnpVerify, RejectsCertificatesOutsideTheirTime) {
   options.ark_not_after = kNow - Millis(1000);
   const auto verification = verify(made::make_pki(options));
   expect_only(verification, E::kCertExpired);
+  ASSERT_FALSE(verification.claims);
   EXPECT_EQ(verification.claims.error().stage(), Stage::kRevocation);
 }
 
-SnpVerification with_crl(const SnpPki& pki, const Bytes& crl, Instant now = kNow) {
+Verification with_crl(const SnpPki& pki, const Bytes& crl, Instant now = kNow) {
   SnpEndorsements endorsements = made::endorsements_of(pki);
   endorsements.crl = RevocationList::from_der(crl).value();
   return made::verify_made(pki, good_report(pki), endorsements, expected_data(), now);

@@ -1,4 +1,4 @@
-#include "ensconce/attestation/verify/trust_anchor.h"
+#include "ensconce/attestation/policy/trust_anchor_file.h"
 
 #include <gtest/gtest.h>
 
@@ -21,12 +21,13 @@ Certificate root_named(const std::string& cn) {
   return builder.self_sign(key);
 }
 
-TEST(TrustAnchor, VendorRootsAreThree) {
-  const auto anchors = vendor_anchors();
-  ASSERT_EQ(anchors.size(), 3U);
-  for (const TrustAnchor& anchor : anchors) {
+TEST(TrustAnchor, VendorRootsAreThreeOfAmdAndOneOfIntel) {
+  std::vector<std::string> products;
+  for (const TrustAnchor& anchor : vendor_anchors()) {
     EXPECT_EQ(anchor.origin, AnchorOrigin::kVendor);
+    products.push_back(anchor.product);
   }
+  EXPECT_EQ(products, (std::vector<std::string>{"Milan", "Genoa", "Turin", "Intel"}));
 }
 
 // The simulator may not include verify/, so it spells the OID itself.
@@ -43,10 +44,18 @@ TEST(TrustAnchor, WithoutTheMarkIsPrivate) {
   EXPECT_EQ(anchors->front().product, "Genoa");
 }
 
+TEST(TrustAnchor, OfIntelHasOneNameForEveryPlatform) {
+  const auto anchors = trust_anchors_from_pem(pem(root_named("Intel SGX Root CA")));
+  ASSERT_TRUE(anchors) << anchors.error().to_string();
+  EXPECT_EQ(anchors->front().origin, AnchorOrigin::kPrivate);
+  EXPECT_EQ(anchors->front().product, kIntelProduct);
+}
+
 TEST(TrustAnchor, IsARootOfAProduct) {
   for (const std::string& bad :
        {pem(made::shared_pki().ask()), pem(made::shared_pki().vek()), pem(root_named("ARK-Rome")),
-        pem(root_named("Milan")), std::string(), std::string("no PEM")}) {
+        pem(root_named("Milan")), pem(root_named("Intel SGX Root CA 2")), std::string(),
+        std::string("no PEM")}) {
     const auto anchors = trust_anchors_from_pem(bad);
     ASSERT_FALSE(anchors);
     EXPECT_TRUE(anchors.error().is(EvidenceError::kEndorsementForm));

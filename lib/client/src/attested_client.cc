@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "ensconce/attestation/evidence/snp_report.h"
 #include "ensconce/attestation/verify/binding.h"
+#include "ensconce/attestation/verify/evidence_verifier.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/crypto/x509.h"
 #include "ensconce/oip/oip.h"
@@ -12,9 +12,9 @@ namespace ensconce {
 
 namespace {
 
-DocumentAppraisal refused(std::vector<Check> checks, const Error& error,
+DocumentAppraisal refused(const std::string& kind, std::vector<Check> checks, const Error& error,
                           const Sha256Digest& digest) {
-  return {AttestationResult::refused("snp", std::move(checks), error), digest};
+  return {AttestationResult::refused(kind, std::move(checks), error), digest};
 }
 
 // Nothing has been sent that matters when this runs; afterwards only the appraisal lets go on.
@@ -104,30 +104,22 @@ Error answered(const HttpResponse& response) {
 DocumentAppraisal appraise_document(const EvidenceDocument& document, const AppraisalPolicy& policy,
                                     const std::optional<ByteArray<32>>& own_nonce, Instant now) {
   const Sha256Digest digest = sha256(document.statement);
-  const auto found = std::find_if(document.evidence.begin(), document.evidence.end(),
-                                  [](const EvidenceItem& e) { return e.type == "snp"; });
-  if (found == document.evidence.end()) {
-    return refused({}, Error(ChannelError::kNoEvidence, "the document holds no SNP report"),
+  const EvidenceItem* evidence = choose_evidence(document.evidence);
+  if (evidence == nullptr) {
+    return refused("unknown", {},
+                   Error(ChannelError::kNoEvidence, "the document holds no evidence we know"),
                    digest);
   }
-  const Result<SnpReport> report = parse_snp_report(found->data);
-  if (!report) {
-    return refused({}, report.error(), digest);
-  }
-  const Result<SnpEndorsements> endorsements = collect_snp_endorsements(document.endorsements);
-  if (!endorsements) {
-    return refused({}, endorsements.error(), digest);
-  }
-  const SnpVerification verification =
-      SnpVerifier(policy.anchors())
-          .verify(*report, *endorsements, report_data_for(document.statement), now);
+  const Verification verification =
+      EvidenceVerifier(policy.anchors())
+          .verify(*evidence, document.endorsements, report_data_for(document.statement), now);
   if (!verification.claims) {
-    return refused(verification.checks, verification.claims.error(), digest);
+    return refused(evidence->type, verification.checks, verification.claims.error(), digest);
   }
   const BindingVerification bound =
       StatementBinder::bind_statement(*verification.claims, document.statement);
   if (!bound.attested) {
-    return refused(bound.checks, bound.attested.error(), digest);
+    return refused(evidence->type, bound.checks, bound.attested.error(), digest);
   }
   if (own_nonce) {
     return {appraise(*bound.attested, FreshByOwnNonce{*own_nonce}, policy, now), digest};
@@ -142,7 +134,7 @@ DocumentAppraisal appraise_document(const EvidenceDocument& document, const Appr
   if (!beacon.claims) {
     std::vector<Check> checks = bound.checks;
     checks.insert(checks.end(), beacon.checks.begin(), beacon.checks.end());
-    return refused(std::move(checks), beacon.claims.error(), digest);
+    return refused(evidence->type, std::move(checks), beacon.claims.error(), digest);
   }
   return {appraise(*bound.attested, FreshByBeacon{*beacon.claims}, policy, now), digest};
 }

@@ -6,10 +6,11 @@
 
 #include "admin_api.h"
 #include "ensconce/attestation/appraise/appraise.h"
-#include "ensconce/attestation/endorsements/snp_endorsements.h"
 #include "ensconce/attestation/evidence/beacon.h"
+#include "ensconce/attestation/evidence/evidence_kind.h"
 #include "ensconce/attestation/evidence/rcar.h"
 #include "ensconce/attestation/result/render.h"
+#include "ensconce/attestation/verify/evidence_verifier.h"
 #include "ensconce/base/log.h"
 #include "ensconce/channel/lease.h"
 #include "ensconce/codec/base64.h"
@@ -28,7 +29,7 @@ using internal::KeyState;
 using internal::LoadedPolicy;
 using internal::SharedEvidence;
 
-constexpr std::size_t kMaxVerdict = std::size_t{48} * 1024;
+constexpr std::size_t kMaxVerdict = std::size_t{96} * 1024;
 
 // Allowance bounds what strangers may ask for: so many at once, so many a second. It is one for all
 // of them; who can flood it can also flood the network.
@@ -99,46 +100,35 @@ std::optional<std::string> verdict_of(const AttestationResult& result) {
   return text;
 }
 
-// Verification is what was made of one attest message.
-struct Verification {
+// MessageVerification is what was made of one attest message.
+struct MessageVerification {
   std::vector<Check> checks;
   Result<Verified<Attested>> attested;
   std::optional<AttestationResult> result;  // before any policy
 };
 
-Verification verify_message(const AttestMessage& message, const std::string& nonce,
-                            std::vector<TrustAnchor> anchors, Instant now) {
-  if (message.evidence.type != "snp") {
-    return {{}, Error(EvidenceError::kEvidenceUnknown, "evidence of another type than snp"), {}};
-  }
+MessageVerification verify_message(const AttestMessage& message, const std::string& nonce,
+                                   std::vector<TrustAnchor> anchors, Instant now) {
   const Result<std::string> runtime_data =
       rcar_runtime_data(message.additional_evidence, message.nonce, message.tee_pubkey);
   if (!runtime_data) {
     return {{}, Error(EvidenceError::kRcar, runtime_data.error().to_string()), {}};
   }
-  const Result<SnpReport> report = parse_snp_report(message.evidence.data);
-  if (!report) {
-    return {{}, report.error(), {}};
+  const Verification hardware =
+      EvidenceVerifier(std::move(anchors))
+          .verify(message.evidence, message.endorsements, rcar_report_data(*runtime_data), now);
+  if (!hardware.claims) {
+    return {hardware.checks, hardware.claims.error(), {}};
   }
-  const Result<SnpEndorsements> endorsements = collect_snp_endorsements(message.endorsements);
-  if (!endorsements) {
-    return {{}, endorsements.error(), {}};
-  }
-  const SnpVerification snp =
-      SnpVerifier(std::move(anchors))
-          .verify(*report, *endorsements, rcar_report_data(*runtime_data), now);
-  if (!snp.claims) {
-    return {snp.checks, snp.claims.error(), {}};
-  }
-  BindingVerification binding = StatementBinder::bind_rcar(*snp.claims, *runtime_data, nonce);
+  BindingVerification binding = StatementBinder::bind_rcar(*hardware.claims, *runtime_data, nonce);
   return {std::move(binding.checks), std::move(binding.attested),
-          AttestationResult::not_appraised(*snp.claims)};
+          AttestationResult::not_appraised(*hardware.claims)};
 }
 
 LogEntry entry_for(const Attested& attested, Instant now) {
   LogEntry entry;
   entry.time = now;
-  entry.measurement = to_bytes(ByteView(attested.evidence.report.measurement));
+  entry.measurement = attested.evidence.measurement();
   entry.origin = std::string(name_of(attested.evidence.anchor.origin));
   entry.statement = attested.statement_sha256;
   entry.session = attested.statement.keys.session;
@@ -233,8 +223,11 @@ class KeyBroker::Impl {
       return Error(KeyBrokerError::kVersion, "only RCAR 0.4.0 is spoken here");
     }
     ENSC_TRY_ASSIGN(const std::string tee, internal::text_member(body, "tee"));
-    if (tee != "snp") {
-      return Error(KeyBrokerError::kEvidence, "only evidence of SEV-SNP is judged here");
+    // RCAR's names of what is judged here; the evidence says for itself what it is.
+    constexpr std::string_view kTees[] = {"snp", "tdx", "sgx", "az-snp-vtpm", "az-tdx-vtpm"};
+    if (std::find(std::begin(kTees), std::end(kTees), tee) == std::end(kTees)) {
+      return Error(KeyBrokerError::kEvidence,
+                   "evidence of snp, tdx, sgx, az-snp-vtpm and az-tdx-vtpm is judged here");
     }
     const std::lock_guard lock(mutex_);
     const Millis now = clock_.since_boot();
@@ -264,10 +257,10 @@ class KeyBroker::Impl {
       anchors = ledger_.anchors();
     }
     const Instant now = clock_.now();
-    Verification verification = verify_message(message, nonce, std::move(anchors), now);
+    MessageVerification verification = verify_message(message, nonce, std::move(anchors), now);
     const std::lock_guard lock(mutex_);
     if (!verification.attested) {
-      return refuse_evidence(verification);
+      return refuse_evidence(message, verification);
     }
     auto attested = std::make_shared<const Verified<Attested>>(*std::move(verification.attested));
     ENSC_TRY(sessions_.attest(id, std::move(attested), clock_.since_boot()));
@@ -279,9 +272,12 @@ class KeyBroker::Impl {
 
   // Whoever reaches the port can send evidence that does not hold. What is written of it says only
   // which check refused, and how often.
-  WireResponse refuse_evidence(const Verification& verification) {
+  WireResponse refuse_evidence(const AttestMessage& message,
+                               const MessageVerification& verification) {
+    const auto kind = evidence_kind_from_name(message.evidence.type);
     const Error& error = verification.attested.error();
-    const AttestationResult result = AttestationResult::refused("snp", verification.checks, error);
+    const AttestationResult result = AttestationResult::refused(
+        std::string(kind ? name_of(*kind) : "unknown"), verification.checks, error);
     refuse_stranger(error.id(), &result);
     return internal::error_answer(code_of(error), error.id(), Dialect::kRcar);
   }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ensconce/attestation/appraise/policy.h"
+#include "ensconce/attestation/policy/policy.h"
 #include "ensconce/base/random.h"
 #include "ensconce/crypto/aead.h"
 #include "ensconce/keybroker/key_broker.h"

@@ -54,6 +54,10 @@ report_version = { at_least = 3 }
 measurement = { exactly = ")" +
          to_hex(measurement()) + R"(" }
 measurement_covers = "process"
+guest_policy = { exactly = 0x30000 }
+guest_svn = { unconstrained = "a test" }
+family_id = { unconstrained = "a test" }
+image_id = { unconstrained = "a test" }
 debug = { exactly = false }
 migration_agent = { exactly = false }
 smt = { unconstrained = "a test" }

@@ -208,7 +208,7 @@ class KeyBrokerStrangers : public KeyBrokerRelease {
         {"POST",
          "/kbs/v0/attest",
          {{"cookie", cookie.substr(0, cookie.find(';'))}},
-         to_bytes(made::replaced(attest_body, "\"type\":\"snp\"", "\"type\":\"tdx\""))});
+         to_bytes(made::replaced(attest_body, "\"type\":\"snp\"", "\"type\":\"cca\""))});
     ASSERT_TRUE(made::refusal(answer).is(KeyBrokerError::kEvidence));
   }
   void SetUp() override {
@@ -330,7 +330,7 @@ TEST_F(KeyBrokerRelease, RefusesWhatIsNoReport) {
 TEST_F(KeyBrokerRelease, RefusesEvidenceOfAnotherType) {
   const AttestFunction attest = [&](const ByteArray<64>& report_data) -> Result<ReleaseEvidence> {
     ReleaseEvidence evidence = worker.attest()(report_data).value();
-    evidence.evidence.type = "tdx";
+    evidence.evidence.type = "cca";
     return evidence;
   };
   EXPECT_TRUE(

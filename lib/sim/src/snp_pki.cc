@@ -6,38 +6,25 @@
 #include "ensconce/attestation/evidence/cert_table.h"
 #include "ensconce/base/check.h"
 #include "ensconce/base/file.h"
-#include "ensconce/codec/base64.h"
 #include "ensconce/codec/der.h"
 #include "ensconce/codec/json.h"
+#include "vendor.h"
 
 namespace ensconce {
 namespace {
 
 using std::chrono::hours;
 
-constexpr auto kDay = hours(24);
-constexpr auto kYear = kDay * 365;
-// The same mark as verify/trust_anchor.h names; this library may not include verify/. A test holds
-// the two together.
-constexpr std::string_view kSimulatedOid = "2.25.75365650290442272240323753511806695581";
+using sim_vendor::kDay;
+using sim_vendor::kYear;
+using sim_vendor::pem_of;
+
 constexpr std::string_view kArc = "1.3.6.1.4.1.3704.1.";
-constexpr std::uint8_t kUtf8String = 0x0c;
 
 std::string oid(std::string_view suffix) { return std::string(kArc) + std::string(suffix); }
 
-std::string pem_of(std::string_view label, ByteView der) {
-  const std::string base64 = base64_encode(der);
-  std::string out = "-----BEGIN " + std::string(label) + "-----\n";
-  for (std::size_t at = 0; at < base64.size(); at += 64) {
-    out += base64.substr(at, 64);
-    out += '\n';
-  }
-  return out + "-----END " + std::string(label) + "-----\n";
-}
-
 CertificateBuilder& as_vendor(CertificateBuilder& builder) {
-  return builder.organisation("Engineering", "US", "Santa Clara", "CA",
-                              "Ensconce Simulated Processors");
+  return sim_vendor::organisation(builder, "Engineering");
 }
 
 Certificate make_ark(const SnpPkiOptions& options, const RsaPrivateKey& key, Instant now) {
@@ -48,8 +35,7 @@ Certificate make_ark(const SnpPkiOptions& options, const RsaPrivateKey& key, Ins
       .validity(now - kDay, options.ark_not_after.value_or(now + kYear * 25))
       .ca(-1, true);
   if (options.simulated_oid) {
-    builder.extension(std::string(kSimulatedOid),
-                      der::write_element(kUtf8String, as_bytes("ensconce simulated")));
+    sim_vendor::mark(builder);
   }
   return builder.self_sign(key);
 }
@@ -174,8 +160,8 @@ Result<void> SnpPki::save(const std::filesystem::path& dir) const {
   ENSC_TRY(write("ask.key", state_->ask_key.pkcs8_der().expose(), 0600));
   ENSC_TRY(write("vek.key", state_->vek_key.pkcs8_der().expose(), 0600));
   ENSC_TRY(write("ark.pem", as_bytes(ark_pem()), 0644));
-  ENSC_TRY(write("ask.pem", as_bytes(pem_of("CERTIFICATE", state_->ask.der())), 0644));
-  ENSC_TRY(write("vek.pem", as_bytes(pem_of("CERTIFICATE", state_->vek.der())), 0644));
+  ENSC_TRY(write("ask.pem", as_bytes(pem_of(state_->ask)), 0644));
+  ENSC_TRY(write("vek.pem", as_bytes(pem_of(state_->vek)), 0644));
   const json::Value processor(json::Object{
       {"product", name_of(state_->product)},
       {"key", name_of(state_->key)},
@@ -242,7 +228,7 @@ const Certificate& SnpPki::ask() const { return state_->ask; }
 const Certificate& SnpPki::vek() const { return state_->vek; }
 const RsaPrivateKey& SnpPki::ark_key() const { return state_->ark_key; }
 const RsaPrivateKey& SnpPki::ask_key() const { return state_->ask_key; }
-std::string SnpPki::ark_pem() const { return pem_of("CERTIFICATE", state_->ark.der()); }
+std::string SnpPki::ark_pem() const { return pem_of(state_->ark); }
 
 Bytes SnpPki::crl_der(Instant now, const std::vector<std::uint64_t>& revoked) const {
   return CertificateBuilder::make_crl(state_->ark, state_->ark_key, now - hours(1), now + kDay * 49,

@@ -1,6 +1,7 @@
 #include "ensconce/attestation/appraise/appraise.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace ensconce {
 namespace {
@@ -20,6 +21,15 @@ std::string show(const TcbVersion& tcb) {
   }
   return out + "bootloader " + std::to_string(tcb.bootloader) + ", tee " + std::to_string(tcb.tee) +
          ", snp " + std::to_string(tcb.snp) + ", microcode " + std::to_string(tcb.microcode);
+}
+std::string show(const Svn16& svn) { return to_hex(svn); }
+std::string show(Millis duration) { return std::to_string(duration.count() / 1000) + " s"; }
+std::string show(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) {
+    out += (out.empty() ? "" : ", ") + text;
+  }
+  return out.empty() ? "none" : out;
 }
 std::string show(const std::vector<Ed25519PublicKey>& keys) {
   std::string out;
@@ -71,6 +81,10 @@ bool reaches(const TcbVersion& value, const TcbVersion& floor) {
          value.microcode >= floor.microcode;
 }
 
+bool reaches(const Svn16& value, const Svn16& floor) {
+  return std::equal(value.begin(), value.end(), floor.begin(), std::greater_equal<>());
+}
+
 template <typename T>
 bool satisfies(const T& value, const Constraint<T>& constraint) {
   return std::visit(Overloaded{
@@ -91,6 +105,11 @@ void apply(CheckLog& log, E code, const Constraint<T>& constraint, const T& valu
   ENSC_REQUIRE(log, code, satisfies(value, constraint), show(constraint), show(value));
 }
 
+template <typename T>
+bool is_open(const Constraint<T>& constraint) {
+  return std::holds_alternative<Unconstrained>(constraint);
+}
+
 template <std::size_t N>
 Bytes bytes_of(const ByteArray<N>& array) {
   return to_bytes(ByteView(array));
@@ -98,7 +117,7 @@ Bytes bytes_of(const ByteArray<N>& array) {
 
 // ---- Sections --------------------------------------------------------------------------------
 
-void appraise_anchor(CheckLog& log, const SnpClaims& claims, const AppraisalPolicy& policy) {
+void appraise_anchor(CheckLog& log, const EvidenceClaims& claims, const AppraisalPolicy& policy) {
   const std::vector<TrustAnchor> accepted = policy.anchors();
   const bool holds = std::find(accepted.begin(), accepted.end(), claims.anchor) != accepted.end();
   std::string expected = policy.fields().anchors.accept_vendor ? "vendor" : "";
@@ -111,35 +130,211 @@ void appraise_anchor(CheckLog& log, const SnpClaims& claims, const AppraisalPoli
                    to_hex(claims.anchor.spki_sha256));
 }
 
-void appraise_snp(CheckLog& log, const SnpClaims& claims, const SnpPolicy& snp, Instant now) {
-  const SnpReport& report = claims.report;
-  ENSC_REQUIRE(log, E::kEndorsementsCurrent, now <= claims.endorsed_until,
-               "not after " + to_rfc3339(claims.endorsed_until), to_rfc3339(now));
+// A policy without a section for this kind has said nothing of it: that is a no.
+bool appraise_kind(CheckLog& log, const EvidenceClaims& claims, const PolicyFields& policy) {
+  std::vector<std::string> accepted;
+  const auto add = [&](bool has, EvidenceKind kind) {
+    if (has) {
+      accepted.emplace_back(name_of(kind));
+    }
+  };
+  add(policy.snp.has_value(), EvidenceKind::kSnp);
+  add(policy.tdx.has_value(), EvidenceKind::kTdx);
+  add(policy.sgx.has_value(), EvidenceKind::kSgx);
+  add(policy.snp.has_value() && policy.azure.has_value(), EvidenceKind::kAzureSnp);
+  add(policy.tdx.has_value() && policy.azure.has_value(), EvidenceKind::kAzureTdx);
+  const std::string kind(name_of(claims.kind));
+  return ENSC_REQUIRE(log, E::kEvidenceKind,
+                      std::find(accepted.begin(), accepted.end(), kind) != accepted.end(),
+                      show(accepted), kind);
+}
+
+// On Azure the hardware measures the paravisor, and the vTPM's PCRs what was booted above it.
+bool pcrs_reach_the_code(const std::optional<AzurePolicy>& azure) {
+  return azure.has_value() && azure->pcrs_cover != MeasurementCoverage::kFirmware &&
+         !std::holds_alternative<Unconstrained>(azure->pcrs);
+}
+
+void warn_of_coverage(CheckLog& log, E code, bool open, bool firmware, bool pcrs) {
+  ENSC_WARN(log, code, pcrs || (!open && !firmware), "measurements that reach the worker's code",
+            pcrs       ? "the PCRs the policy names do"
+            : firmware ? "the policy's measurement covers firmware alone"
+            : open     ? "the policy leaves them open"
+                       : "they do");
+}
+
+void appraise_crl(CheckLog& log, E code, Presence rule, bool checked) {
+  ENSC_REQUIRE(log, code, checked || rule == Presence::kIfPresent,
+               rule == Presence::kRequired ? "revocation lists" : "revocation lists, if present",
+               checked ? "lists that hold" : "not all were given");
+}
+
+void appraise_event_log(CheckLog& log, E code, Presence rule, bool checked) {
+  ENSC_REQUIRE(log, code, checked || rule == Presence::kIfPresent,
+               rule == Presence::kRequired ? "an event log" : "an event log, if present",
+               checked ? "one that gives the registers" : "none was given");
+}
+
+void appraise_snp(CheckLog& log, const SnpFacts& facts, const SnpPolicy& snp, bool pcrs) {
+  const SnpReport& report = facts.report;
   apply<std::uint64_t>(log, E::kReportVersion, snp.report_version, report.version);
   apply(log, E::kMeasurement, snp.measurement, bytes_of(report.measurement));
-  const bool open = std::holds_alternative<Unconstrained>(snp.measurement);
-  const bool firmware = snp.measurement_covers == MeasurementCoverage::kFirmware;
-  ENSC_WARN(log, E::kMeasurementCovers, !open && !firmware,
-            "a measurement that reaches the worker's code",
-            open       ? "the policy accepts any measurement"
-            : firmware ? "the policy's measurement covers firmware alone"
-                       : "it does");
+  warn_of_coverage(log, E::kMeasurementCovers, is_open(snp.measurement),
+                   snp.measurement_covers == MeasurementCoverage::kFirmware, pcrs);
   apply(log, E::kDebug, snp.debug, report.debug_allowed());
   apply(log, E::kMigrationAgent, snp.migration_agent, report.migration_agent_allowed());
   apply(log, E::kSmt, snp.smt, report.smt_allowed());
+  apply(log, E::kGuestPolicy, snp.guest_policy, report.policy);
   apply<std::uint64_t>(log, E::kVmpl, snp.vmpl, report.vmpl);
+  apply<std::uint64_t>(log, E::kGuestSvn, snp.guest_svn, report.guest_svn);
+  apply(log, E::kFamilyId, snp.family_id, bytes_of(report.family_id));
+  apply(log, E::kImageId, snp.image_id, bytes_of(report.image_id));
   apply(log, E::kSigningKey, snp.signing_key, std::string(name_of(report.signing_key)));
-  apply(log, E::kProduct, snp.product, std::string(name_of(claims.product)));
+  apply(log, E::kProduct, snp.product, std::string(name_of(facts.product)));
   apply(log, E::kHostData, snp.host_data, bytes_of(report.host_data));
   apply(log, E::kIdKeyDigest, snp.id_key_digest, bytes_of(report.id_key_digest));
   apply(log, E::kAuthorKeyDigest, snp.author_key_digest, bytes_of(report.author_key_digest));
   apply(log, E::kChipId, snp.chip_id, bytes_of(report.chip_id));
-  apply(log, E::kMinimumTcb, snp.minimum_tcb, claims.reported_tcb);
+  apply(log, E::kMinimumTcb, snp.minimum_tcb, facts.reported_tcb);
   apply(log, E::kPlatformInfo, snp.platform_info, report.platform_info);
-  ENSC_REQUIRE(
-      log, E::kCrlRequired, claims.crl_checked || snp.crl == CrlRule::kIfPresent,
-      snp.crl == CrlRule::kRequired ? "a revocation list" : "a revocation list, if present",
-      claims.crl_checked ? "one that holds" : "none was given");
+}
+
+void appraise_advisories(CheckLog& log, const AdvisoriesConstraint& constraint,
+                         const std::vector<std::string>& got) {
+  if (const auto* open = std::get_if<Unconstrained>(&constraint)) {
+    ENSC_REQUIRE(log, E::kIntelAdvisories, true, show(*open), show(got));
+    return;
+  }
+  const std::vector<std::string>& known = std::get<NoneBut>(constraint).values;
+  const bool holds = std::all_of(got.begin(), got.end(), [&](const std::string& advisory) {
+    return std::find(known.begin(), known.end(), advisory) != known.end();
+  });
+  ENSC_REQUIRE(log, E::kIntelAdvisories, holds, "none but " + show(known), show(got));
+}
+
+void appraise_intel_platform(CheckLog& log, const IntelTcb& tcb, const IntelPlatformPolicy& policy,
+                             bool crl_checked, Instant now) {
+  apply(log, E::kIntelTcbStatus, policy.tcb_status, std::string(name_of(tcb.status)));
+  appraise_advisories(log, policy.advisories, tcb.advisories);
+  apply<std::uint64_t>(log, E::kIntelEvaluationDataNumber, policy.evaluation_data_number,
+                       tcb.evaluation_data_number);
+  apply<Millis>(log, E::kIntelCollateralAge, policy.collateral_age, now - tcb.collateral_issued);
+  apply(log, E::kIntelPckCa, policy.pck_ca,
+        std::string(tcb.platform_ca ? "platform" : "processor"));
+  apply(log, E::kIntelFmspc, policy.fmspc, bytes_of(tcb.pck.fmspc));
+  apply(log, E::kIntelPlatformId, policy.platform_id, bytes_of(tcb.pck.ppid));
+  appraise_crl(log, E::kIntelCrlRequired, policy.crl, crl_checked);
+}
+
+void appraise_tdx(CheckLog& log, const TdxFacts& facts, const TdxPolicy& tdx, bool pcrs) {
+  const TdReport& report = facts.report();
+  apply<std::uint64_t>(log, E::kTdxQuoteVersion, tdx.quote_version, facts.quote.version);
+  apply(log, E::kTdxMeasurement, tdx.measurement, bytes_of(report.mr_td));
+  // RTMR1 and RTMR2 hold what was booted above the firmware that MRTD stands for.
+  const bool open = is_open(tdx.measurement) || (is_open(tdx.rtmr[1]) && is_open(tdx.rtmr[2]));
+  warn_of_coverage(log, E::kTdxMeasurementCovers, open,
+                   tdx.measurement_covers == MeasurementCoverage::kFirmware, pcrs);
+  constexpr E kRtmr[] = {E::kTdxRtmr0, E::kTdxRtmr1, E::kTdxRtmr2, E::kTdxRtmr3};
+  for (std::size_t i = 0; i < 4; ++i) {
+    apply(log, kRtmr[i], tdx.rtmr[i], bytes_of(report.rtmr[i]));
+  }
+  apply(log, E::kTdxDebug, tdx.debug, report.debug());
+  apply(log, E::kTdxMigratable, tdx.migratable, report.migratable());
+  apply(log, E::kTdxSeptVeDisable, tdx.sept_ve_disable, report.sept_ve_disable());
+  apply(log, E::kTdxPerfmon, tdx.perfmon, report.perfmon());
+  apply(log, E::kTdxXfam, tdx.xfam, bytes_of(report.xfam));
+  apply(log, E::kTdxMrSeam, tdx.mr_seam, bytes_of(report.mr_seam));
+  apply(log, E::kTdxMrConfigId, tdx.mr_config_id, bytes_of(report.mr_config_id));
+  apply(log, E::kTdxMrOwner, tdx.mr_owner, bytes_of(report.mr_owner));
+  apply(log, E::kTdxMrOwnerConfig, tdx.mr_owner_config, bytes_of(report.mr_owner_config));
+  apply(log, E::kTdxMrServiceTd, tdx.mr_service_td,
+        bytes_of(report.mr_service_td.value_or(ByteArray<48>{})));
+  apply<Svn16>(log, E::kTdxMinimumTcbSvn, tdx.minimum_tcb_svn, report.tee_tcb_svn);
+}
+
+void appraise_sgx(CheckLog& log, const SgxFacts& facts, const SgxPolicy& sgx) {
+  const SgxReport& report = facts.report();
+  apply<std::uint64_t>(log, E::kSgxQuoteVersion, sgx.quote_version, facts.quote.version);
+  apply(log, E::kSgxMeasurement, sgx.measurement, bytes_of(report.mr_enclave));
+  apply(log, E::kSgxMrSigner, sgx.mr_signer, bytes_of(report.mr_signer));
+  // A signer's word for a product is a reference value too.
+  const bool by_signer = !is_open(sgx.mr_signer) && !is_open(sgx.isv_prod_id);
+  warn_of_coverage(log, E::kSgxMeasurementCovers, is_open(sgx.measurement) && !by_signer, false,
+                   false);
+  apply<std::uint64_t>(log, E::kSgxIsvProdId, sgx.isv_prod_id, report.isv_prod_id);
+  apply<std::uint64_t>(log, E::kSgxIsvSvn, sgx.isv_svn, report.isv_svn);
+  apply(log, E::kSgxDebug, sgx.debug, report.debug());
+  apply(log, E::kSgxConfigId, sgx.config_id, bytes_of(report.config_id));
+  apply<std::uint64_t>(log, E::kSgxConfigSvn, sgx.config_svn, report.config_svn);
+  apply(log, E::kSgxIsvExtProdId, sgx.isv_ext_prod_id, bytes_of(report.isv_ext_prod_id));
+  apply(log, E::kSgxIsvFamilyId, sgx.isv_family_id, bytes_of(report.isv_family_id));
+}
+
+void appraise_pcrs(CheckLog& log, const PcrsConstraint& constraint, const VtpmFacts& vtpm) {
+  if (const auto* open = std::get_if<Unconstrained>(&constraint)) {
+    ENSC_REQUIRE(log, E::kAzurePcrs, true, show(*open), "not compared");
+    return;
+  }
+  std::string expected;
+  std::string got;
+  for (const PcrPolicy& pcr : std::get<std::vector<PcrPolicy>>(constraint)) {
+    const bool quoted = (vtpm.attest.pcr_select >> pcr.index & 1) != 0;
+    const Bytes value = pcr.index < vtpm.pcrs.size() ? bytes_of(vtpm.pcrs[pcr.index]) : Bytes();
+    if (quoted && satisfies(value, pcr.value)) {
+      continue;
+    }
+    const std::string name = (expected.empty() ? "PCR " : "; PCR ") + std::to_string(pcr.index);
+    expected += name + " " + show(pcr.value);
+    got += name + " " + (quoted ? show(value) : "not quoted");
+  }
+  const bool holds = expected.empty();
+  ENSC_REQUIRE(log, E::kAzurePcrs, holds, holds ? "the policy's PCRs" : expected,
+               holds ? "all of them" : got);
+}
+
+// A claim that is not there satisfies only a policy that leaves it open.
+void apply_claim(CheckLog& log, E code, const Constraint<bool>& constraint,
+                 const std::optional<bool>& claim) {
+  ENSC_REQUIRE(log, code, claim.has_value() ? satisfies(*claim, constraint) : is_open(constraint),
+               show(constraint), claim.has_value() ? show(*claim) : "not stated");
+}
+
+void appraise_azure(CheckLog& log, const EvidenceClaims& claims, const AzurePolicy& azure) {
+  const VtpmFacts& vtpm = *claims.vtpm;
+  appraise_pcrs(log, azure.pcrs, vtpm);
+  apply_claim(log, E::kAzureSecureBoot, azure.secure_boot, vtpm.runtime.secure_boot);
+  apply_claim(log, E::kAzureConsole, azure.console, vtpm.runtime.console_enabled);
+  apply(log, E::kAzureVmUniqueId, azure.vm_unique_id, vtpm.runtime.vm_unique_id);
+  appraise_event_log(log, E::kAzureEventLog, azure.event_log, claims.event_log_checked);
+}
+
+void appraise_hardware(CheckLog& log, const EvidenceClaims& claims, const PolicyFields& policy,
+                       Instant now) {
+  ENSC_REQUIRE(log, E::kEndorsementsCurrent, now <= claims.endorsed_until,
+               "not after " + to_rfc3339(claims.endorsed_until), to_rfc3339(now));
+  if (!appraise_kind(log, claims, policy)) {
+    return;
+  }
+  const bool azure = claims.vtpm.has_value() && policy.azure.has_value();
+  const bool pcrs = azure && pcrs_reach_the_code(policy.azure);
+  if (const SnpFacts* snp = claims.snp(); snp != nullptr && policy.snp) {
+    appraise_snp(log, *snp, *policy.snp, pcrs);
+    appraise_crl(log, E::kCrlRequired, policy.snp->crl, claims.crl_checked);
+  }
+  if (const TdxFacts* tdx = claims.tdx(); tdx != nullptr && policy.tdx) {
+    appraise_tdx(log, *tdx, *policy.tdx, pcrs);
+    appraise_intel_platform(log, tdx->tcb, policy.tdx->platform, claims.crl_checked, now);
+    if (!azure) {  // there the log is the TPM's
+      appraise_event_log(log, E::kTdxEventLog, policy.tdx->event_log, claims.event_log_checked);
+    }
+  }
+  if (const SgxFacts* sgx = claims.sgx(); sgx != nullptr && policy.sgx) {
+    appraise_sgx(log, *sgx, *policy.sgx);
+    appraise_intel_platform(log, sgx->tcb, policy.sgx->platform, claims.crl_checked, now);
+  }
+  if (azure) {
+    appraise_azure(log, claims, *policy.azure);
+  }
 }
 
 void appraise_owner_keys(CheckLog& log, const OwnerKeysConstraint& constraint,
@@ -260,7 +455,7 @@ class Appraiser {
                                 const AppraisalPolicy& policy, Instant now) {
     CheckLog log;
     appraise_anchor(log, attested.evidence, policy);
-    appraise_snp(log, attested.evidence, policy.fields().snp, now);
+    appraise_hardware(log, attested.evidence, policy.fields(), now);
     appraise_security(log, attested.statement.security, attested.statement.software,
                       policy.fields().security);
     const Instant fresh_until = appraise_freshness(log, attested, freshness, policy, now);
@@ -275,11 +470,26 @@ class Appraiser {
     return result;
   }
 
-  static AttestationResult evidence_only(const SnpClaims& claims, const AppraisalPolicy& policy,
-                                         Instant now) {
+  static AttestationResult at_rest(const Attested& attested, const AppraisalPolicy& policy,
+                                   Instant now) {
+    CheckLog log;
+    appraise_anchor(log, attested.evidence, policy);
+    appraise_hardware(log, attested.evidence, policy.fields(), now);
+    appraise_security(log, attested.statement.security, attested.statement.software,
+                      policy.fields().security);
+    ENSC_WARN(log, E::kFreshnessBinding, false, "evidence bound to a key broker's session",
+              "a saved document");
+    log.not_applied(E::kFreshnessKnown, "the session's nonce", "a saved document has none");
+    AttestationResult result = start(attested.evidence, attested.checks, log);
+    result.statement_ = attested.statement;
+    return result;
+  }
+
+  static AttestationResult evidence_only(const EvidenceClaims& claims,
+                                         const AppraisalPolicy& policy, Instant now) {
     CheckLog log;
     appraise_anchor(log, claims, policy);
-    appraise_snp(log, claims, policy.fields().snp, now);
+    appraise_hardware(log, claims, policy.fields(), now);
     ENSC_WARN(log, E::kStatementGiven, false, "evidence with its statement", "a bare report");
     for (const E code :
          {E::kSecurityPadding, E::kSecurityTenancy, E::kSecuritySandbox, E::kSecuritySoftware,
@@ -291,10 +501,10 @@ class Appraiser {
 
  private:
   // start is a result that does not affirm.
-  static AttestationResult start(const SnpClaims& claims, std::vector<Check> checks,
+  static AttestationResult start(const EvidenceClaims& claims, std::vector<Check> checks,
                                  const CheckLog& log) {
     AttestationResult result;
-    result.kind_ = "snp";
+    result.kind_ = name_of(claims.kind);
     result.claims_ = claims;
     result.checks_ = std::move(checks);
     result.checks_.insert(result.checks_.end(), log.checks().begin(), log.checks().end());
@@ -312,9 +522,14 @@ AttestationResult appraise(const Verified<Attested>& attested, const Freshness& 
   return Appraiser::full(*attested, freshness, policy, now);
 }
 
-AttestationResult appraise_evidence_only(const Verified<SnpClaims>& evidence,
+AttestationResult appraise_evidence_only(const Verified<EvidenceClaims>& evidence,
                                          const AppraisalPolicy& policy, Instant now) {
   return Appraiser::evidence_only(*evidence, policy, now);
+}
+
+AttestationResult appraise_at_rest(const Verified<Attested>& attested,
+                                   const AppraisalPolicy& policy, Instant now) {
+  return Appraiser::at_rest(*attested, policy, now);
 }
 
 }  // namespace ensconce

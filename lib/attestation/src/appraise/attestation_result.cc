@@ -22,7 +22,7 @@ Affirmed::Affirmed(const Attested& attested, Instant expires)
     : statement_(attested.statement),
       statement_sha256_(attested.statement_sha256),
       origin_(attested.evidence.anchor.origin),
-      measurement_(to_bytes(ByteView(attested.evidence.report.measurement))),
+      measurement_(attested.evidence.measurement()),
       binding_(attested.binding),
       expires_(expires) {}
 
@@ -36,9 +36,9 @@ AttestationResult AttestationResult::refused(std::string kind, std::vector<Check
   return result;
 }
 
-AttestationResult AttestationResult::not_appraised(const Verified<SnpClaims>& evidence) {
+AttestationResult AttestationResult::not_appraised(const Verified<EvidenceClaims>& evidence) {
   AttestationResult result;
-  result.kind_ = "snp";
+  result.kind_ = name_of(evidence->kind);
   result.claims_ = *evidence;
   result.checks_ = evidence->checks;
   return result;
@@ -46,7 +46,7 @@ AttestationResult AttestationResult::not_appraised(const Verified<SnpClaims>& ev
 
 AttestationResult AttestationResult::not_appraised(const Verified<Attested>& attested) {
   AttestationResult result;
-  result.kind_ = "snp";
+  result.kind_ = name_of(attested->evidence.kind);
   result.claims_ = attested->evidence;
   result.statement_ = attested->statement;
   result.checks_ = attested->checks;

@@ -288,6 +288,40 @@ std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
   return out;
 }
 
+namespace {
+
+// A list that does not parse may be the one that revokes: it is not left out like a certificate,
+// whose absence refuses anyway.
+Result<void> expect_lists_parse(std::span<const EndorsementItem> pool) {
+  for (const EndorsementItem& item : pool) {
+    if (item.type != kCrlType) {
+      continue;
+    }
+    if (const auto list = RevocationList::from_der(item.data); !list) {
+      return bad(list.error().to_string());
+    }
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<SnpEndorsements> snp_endorsements_for(const SnpReport& report,
+                                             std::span<const EndorsementItem> pool) {
+  ENSC_TRY(expect_lists_parse(pool));
+  auto endorsements = collect_snp_endorsements(select_snp_endorsements(report, pool));
+  const auto path = kds_vcek_path(report);
+  if (endorsements || !path || !endorsements.error().is(EvidenceError::kEndorsementMissing)) {
+    return endorsements;
+  }
+  return Error(endorsements.error())
+      .with_remedy(
+          "give the chain with the evidence, or with --endorsements; AMD's key service "
+          "(kdsintf.amd.com) has the chip's certificate at " +
+          *path + ", and ASK and ARK at /vcek/v1/" + std::string(name_of(*report.cpuid_product())) +
+          "/cert_chain");
+}
+
 std::optional<std::string> kds_vcek_path(const SnpReport& report) {
   const auto product = report.cpuid_product();
   if (!product.has_value() || report.signing_key != SnpSigningKey::kVcek ||

@@ -53,6 +53,8 @@ CodeInfo error_info(EvidenceError code) {
       return {"azure.form.tpm_quote", kInvalid, Stage::kForm};
     case EvidenceError::kEventLog:
       return {"event_log.form", kInvalid, Stage::kForm};
+    case EvidenceError::kRaTls:
+      return {"ratls.form", kInvalid, Stage::kForm};
     case EvidenceError::kSevReport:
       return {"sev.unsupported", Kind::kUnsupported, Stage::kForm};
     case EvidenceError::kCertTable:

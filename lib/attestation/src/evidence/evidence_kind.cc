@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ensconce/base/check.h"
+#include "ensconce/base/printable.h"
 
 namespace ensconce {
 namespace {
@@ -33,6 +34,16 @@ std::optional<EvidenceKind> evidence_kind_from_name(std::string_view name) {
   const auto found = std::find_if(kKinds.begin(), kKinds.end(),
                                   [&](EvidenceKind kind) { return name_of(kind) == name; });
   return found == kKinds.end() ? std::nullopt : std::optional(*found);
+}
+
+Result<EvidenceKind> parse_evidence_kind(std::string_view type) {
+  const auto kind = evidence_kind_from_name(type);
+  if (!kind.has_value()) {
+    return Error(EvidenceError::kEvidenceUnknown,
+                 "evidence of type \"" + printable(std::string(type)) +
+                     "\"; snp, tdx, sgx, azure-snp and azure-tdx are known");
+  }
+  return *kind;
 }
 
 }  // namespace ensconce

@@ -11,9 +11,11 @@ constexpr int kTierAffirming = 2;
 constexpr int kTierWarning = 32;
 constexpr int kTierContraindicated = 96;
 
-bool failed(const AttestationResult& result, std::string_view prefix) {
+bool failed(const AttestationResult& result, std::initializer_list<std::string_view> prefixes) {
   return std::any_of(result.checks().begin(), result.checks().end(), [&](const Check& check) {
-    return check.id.starts_with(prefix) && !check.holds.value_or(true) && !check.is_warning;
+    return !check.holds.value_or(true) && !check.is_warning &&
+           std::any_of(prefixes.begin(), prefixes.end(),
+                       [&](std::string_view prefix) { return check.id.starts_with(prefix); });
   });
 }
 
@@ -35,11 +37,17 @@ int tier_of(Outcome outcome) {
 json::Value vector_of(const AttestationResult& result) {
   const int tier = tier_of(result.outcome());
   json::Object out{
-      {"configuration", failed(result, "security.") ? kTierContraindicated : tier},
-      {"executables", failed(result, "snp.measurement") ? kTierContraindicated : tier},
+      {"configuration", failed(result, {"security."}) ? kTierContraindicated : tier},
+      {"executables",
+       failed(result, {"snp.measurement", "tdx.measurement", "tdx.rtmr", "sgx.m", "azure.pcrs"})
+           ? kTierContraindicated
+           : tier},
   };
   if (result.claims().has_value() && result.claims()->anchor.origin == AnchorOrigin::kVendor) {
-    out.emplace_back("hardware", failed(result, "snp.minimum_tcb") ? kTierContraindicated : tier);
+    out.emplace_back("hardware",
+                     failed(result, {"snp.minimum_tcb", "tdx.minimum_tcb", "intel.tcb."})
+                         ? kTierContraindicated
+                         : tier);
   }
   return out;
 }
@@ -53,10 +61,15 @@ json::Value result_to_ear(const AttestationResult& result, Instant issued_at) {
       {"ensconce.kind", result.kind()},
   };
   if (result.claims().has_value()) {
-    const SnpClaims& claims = *result.claims();
+    const EvidenceClaims& claims = *result.claims();
     submod.emplace_back("ensconce.origin", name_of(claims.anchor.origin));
-    submod.emplace_back("ensconce.measurement", to_hex(claims.report.measurement));
-    submod.emplace_back("ensconce.product", name_of(claims.product));
+    submod.emplace_back("ensconce.measurement", to_hex(claims.measurement()));
+    if (const SnpFacts* snp = claims.snp()) {
+      submod.emplace_back("ensconce.product", name_of(snp->product));
+    }
+    if (const IntelTcb* tcb = claims.intel_tcb()) {
+      submod.emplace_back("ensconce.tcb-status", name_of(tcb->status));
+    }
   }
   if (result.affirmed().has_value()) {
     submod.emplace_back("ensconce.statement-sha256", to_hex(result.affirmed()->statement_sha256()));

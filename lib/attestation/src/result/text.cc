@@ -74,6 +74,21 @@ void append_check(std::string& out, const Check& check, std::size_t width, const
   out += fmt::format("{}remedy    {}\n", indent, check.remedy);
 }
 
+std::string processor_of(const EvidenceClaims& claims) {
+  if (const SnpFacts* snp = claims.snp()) {
+    return "AMD " + std::string(name_of(snp->product));
+  }
+  return "Intel, FMSPC " + to_hex(claims.intel_tcb()->pck.fmspc);
+}
+
+std::string advisories_of(const IntelTcb& tcb) {
+  std::string out;
+  for (const std::string& advisory : tcb.advisories) {
+    out += (out.empty() ? " (" : ", ") + printable(advisory);
+  }
+  return out.empty() ? out : out + ")";
+}
+
 std::string headline(const AttestationResult& result, const Painter& paint) {
   const std::string kind = result.kind().empty() ? "evidence" : result.kind();
   switch (result.outcome()) {
@@ -101,10 +116,13 @@ std::string result_to_text(const AttestationResult& result, bool color) {
   }
   out += headline(result, paint) + "\n";
   if (result.claims().has_value()) {
-    const SnpClaims& claims = *result.claims();
-    out += fmt::format("  processor    AMD {} ({} root)\n", name_of(claims.product),
+    const EvidenceClaims& claims = *result.claims();
+    out += fmt::format("  processor    {} ({} root)\n", processor_of(claims),
                        name_of(claims.anchor.origin));
-    out += fmt::format("  measurement  {}\n", to_hex(claims.report.measurement));
+    out += fmt::format("  measurement  {}\n", to_hex(claims.measurement()));
+    if (const IntelTcb* tcb = claims.intel_tcb()) {
+      out += fmt::format("  TCB status   {}{}\n", name_of(tcb->status), advisories_of(*tcb));
+    }
     out += fmt::format("  endorsed     until {}\n", to_rfc3339(claims.endorsed_until));
   }
   if (result.error().has_value()) {

@@ -10,9 +10,10 @@ BeaconVerification BeaconVerifier::verify(ByteView message,
   BeaconClaims claims;
   claims.challenge = beacon_challenge(message);
 
-  const bool small = ENSC_REQUIRE(log, AttestationError::kBeaconForm, message.size() <= kMaxBeacon,
-                                  "at most " + std::to_string(kMaxBeacon) + " bytes",
-                                  std::to_string(message.size()) + " bytes");
+  const bool small = message.size() <= kMaxBeacon;
+  ENSC_REQUIRE(log, AttestationError::kBeaconForm, small,
+               "at most " + std::to_string(kMaxBeacon) + " bytes",
+               std::to_string(message.size()) + " bytes");
   std::optional<Bytes> payload;
   std::string reason = broker_keys.empty() ? "no broker key is named" : "";
   for (const Ed25519PublicKey& key : broker_keys) {
@@ -34,8 +35,9 @@ BeaconVerification BeaconVerifier::verify(ByteView message,
   }
   if (payload.has_value()) {
     const auto beacon = parse_beacon_payload(*payload);
-    if (ENSC_REQUIRE(log, AttestationError::kBeaconForm, beacon.has_value(), "version 1",
-                     beacon ? "version 1" : beacon.error().detail())) {
+    ENSC_REQUIRE(log, AttestationError::kBeaconForm, beacon.has_value(), "version 1",
+                 beacon ? "version 1" : beacon.error().detail());
+    if (beacon) {
       claims.beacon = *beacon;
     }
   }

@@ -9,15 +9,15 @@ namespace {
 void take_statement(CheckLog& log, ByteView bytes, Attested& attested) {
   attested.statement_sha256 = sha256(bytes);
   auto statement = parse_statement(bytes);
-  const bool holds = ENSC_REQUIRE(log, AttestationError::kStatementForm, statement.has_value(),
-                                  "version 1, in its deterministic form",
-                                  statement ? "version 1" : statement.error().to_string());
-  if (holds) {
+  ENSC_REQUIRE(log, AttestationError::kStatementForm, statement.has_value(),
+               "version 1, in its deterministic form",
+               statement ? "version 1" : statement.error().to_string());
+  if (statement) {
     attested.statement = *std::move(statement);
   }
 }
 
-std::vector<Check> joined(const Verified<SnpClaims>& evidence, const CheckLog& log) {
+std::vector<Check> joined(const Verified<EvidenceClaims>& evidence, const CheckLog& log) {
   std::vector<Check> checks = evidence->checks;
   checks.insert(checks.end(), log.checks().begin(), log.checks().end());
   return checks;
@@ -25,14 +25,14 @@ std::vector<Check> joined(const Verified<SnpClaims>& evidence, const CheckLog& l
 
 }  // namespace
 
-BindingVerification StatementBinder::bind_statement(const Verified<SnpClaims>& evidence,
+BindingVerification StatementBinder::bind_statement(const Verified<EvidenceClaims>& evidence,
                                                     ByteView statement) {
   CheckLog log;
   Attested attested;
   attested.evidence = *evidence;
   attested.binding = BindingKind::kStatement;
   const ByteArray<64> expected = report_data_for(statement);
-  const ByteArray<64>& got = evidence->report.report_data;
+  const ByteArray<64>& got = evidence->report_data;
   if (ENSC_REQUIRE(log, AttestationError::kStatementBinding, expected == got, to_hex(expected),
                    to_hex(got))) {
     take_statement(log, statement, attested);
@@ -46,7 +46,7 @@ BindingVerification StatementBinder::bind_statement(const Verified<SnpClaims>& e
   return {attested.checks, Verified<Attested>(attested)};
 }
 
-BindingVerification StatementBinder::bind_rcar(const Verified<SnpClaims>& evidence,
+BindingVerification StatementBinder::bind_rcar(const Verified<EvidenceClaims>& evidence,
                                                std::string_view runtime_data,
                                                std::string_view expected_nonce) {
   CheckLog log;
@@ -54,13 +54,14 @@ BindingVerification StatementBinder::bind_rcar(const Verified<SnpClaims>& eviden
   attested.evidence = *evidence;
   attested.binding = BindingKind::kRcar;
   const ByteArray<64> expected = rcar_report_data(runtime_data);
-  const ByteArray<64>& got = evidence->report.report_data;
+  const ByteArray<64>& got = evidence->report_data;
   if (ENSC_REQUIRE(log, AttestationError::kRcarBinding, expected == got, to_hex(expected),
                    to_hex(got))) {
     const auto request = parse_rcar_runtime_data(runtime_data);
-    if (ENSC_REQUIRE(log, AttestationError::kRcarForm, request.has_value(),
-                     "canonical JSON with our statement inside",
-                     request ? "so it is" : request.error().detail())) {
+    ENSC_REQUIRE(log, AttestationError::kRcarForm, request.has_value(),
+                 "canonical JSON with our statement inside",
+                 request ? "so it is" : request.error().detail());
+    if (request) {
       ENSC_REQUIRE(
           log, AttestationError::kRcarNonce,
           !expected_nonce.empty() &&

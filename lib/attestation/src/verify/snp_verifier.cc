@@ -33,8 +33,10 @@ struct Case {
   const SnpReport& report;
   const SnpEndorsements& chain;
   Instant now;
+  Signatures signatures;
   CheckLog log;
-  SnpClaims claims;
+  EvidenceClaims claims;
+  SnpFacts facts;
 };
 
 // ---- Root ------------------------------------------------------------------------------------
@@ -64,16 +66,17 @@ void verify_root(Case& c, const std::vector<TrustAnchor>& anchors) {
   const bool pinned = anchor != anchors.end();
   const bool marked = is_marked_simulated(ark);
   const std::string mark = marked ? " (a SIMULATED processor's root)" : "";
-  if (!ENSC_REQUIRE(
-          c.log, E::kArkPinned, pinned,
-          "the key of one of " + std::to_string(anchors.size()) + " trust anchors",
-          pinned ? std::string(name_of(anchor->origin)) + " " + anchor->product + " " + to_hex(key)
-                 : quoted(ark.subject_cn()) + mark + " with key " + to_hex(key))) {
+  ENSC_REQUIRE(
+      c.log, E::kArkPinned, pinned,
+      "the key of one of " + std::to_string(anchors.size()) + " trust anchors",
+      pinned ? std::string(name_of(anchor->origin)) + " " + anchor->product + " " + to_hex(key)
+             : quoted(ark.subject_cn()) + mark + " with key " + to_hex(key));
+  if (!pinned) {
     return;
   }
   c.claims.anchor = *anchor;
-  c.claims.product = *snp_product_from_name(anchor->product);
-  const Result<void> self = ark.verify_signed_by(ark, kPss);
+  c.facts.product = *snp_product_from_name(anchor->product);
+  const Result<void> self = c.signatures.certificate(ark, ark, kPss);
   ENSC_REQUIRE(c.log, E::kArkSelfSigned, self.has_value(), "the root's signature over itself",
                outcome(self));
   ENSC_REQUIRE(c.log, E::kArkOrigin, marked == (anchor->origin == AnchorOrigin::kSimulated),
@@ -86,7 +89,7 @@ void verify_root(Case& c, const std::vector<TrustAnchor>& anchors) {
 // AMD 57230: names of each role; RFC 5280 section 6.1.3 (a)(4): names chain.
 void verify_names(Case& c) {
   const bool vlek = c.report.signing_key == SnpSigningKey::kVlek;
-  const std::string product(name_of(c.claims.product));
+  const std::string product(name_of(c.facts.product));
   const std::string ark = "ARK-" + product;
   const std::string ask = (vlek ? "SEV-VLEK-" : "SEV-") + product;
   const std::string vek = vlek ? "SEV-VLEK" : "SEV-VCEK";
@@ -128,10 +131,10 @@ void verify_critical_extensions(Case& c) {
 }
 
 void verify_signatures(Case& c) {
-  const Result<void> ask = c.chain.ask.verify_signed_by(c.chain.ark, kPss);
+  const Result<void> ask = c.signatures.certificate(c.chain.ask, c.chain.ark, kPss);
   ENSC_REQUIRE(c.log, E::kIntermediateSignature, ask.has_value(),
                "a signature by " + quoted(c.chain.ark.subject_cn()), outcome(ask));
-  const Result<void> vek = c.chain.vek.verify_signed_by(c.chain.ask, kPss);
+  const Result<void> vek = c.signatures.certificate(c.chain.vek, c.chain.ask, kPss);
   ENSC_REQUIRE(c.log, E::kVekSignature, vek.has_value(),
                "a signature by " + quoted(c.chain.ask.subject_cn()), outcome(vek));
 }
@@ -143,13 +146,15 @@ void verify_signatures(Case& c) {
 void verify_report_signature(Case& c) {
   const Result<EcPublicKey> key = c.chain.vek.ec_public_key();
   const bool on_p384 = key.has_value() && key->curve() == Curve::kP384;
-  if (!ENSC_REQUIRE(c.log, E::kVekKey, on_p384, "a key on P-384",
-                    on_p384 ? "a key on P-384" : "another key")) {
+  ENSC_REQUIRE(c.log, E::kVekKey, on_p384, "a key on P-384",
+               on_p384 ? "a key on P-384" : "another key");
+  if (!on_p384) {
     return;
   }
   const Bytes bytes = write_snp_report(c.report);
   const Bytes signature = concat({c.report.signature_r, c.report.signature_s});
-  const Result<void> holds = ecdsa_verify(*key, ByteView(bytes).first(kSnpSignedLen), signature);
+  const Result<void> holds =
+      c.signatures.ecdsa(*key, ByteView(bytes).first(kSnpSignedLen), signature);
   ENSC_REQUIRE(c.log, E::kReportSignature, holds.has_value(), "a signature by the chip's key",
                outcome(holds));
 }
@@ -165,14 +170,14 @@ void verify_kind(Case& c, const SnpVekExtensions& vek) {
 
 // 57230: productName1 is the product, perhaps with a stepping ("Milan-B0").
 void verify_product(Case& c, const SnpVekExtensions& vek) {
-  const std::string_view expected = name_of(c.claims.product);
+  const std::string_view expected = name_of(c.facts.product);
   const std::string& name = vek.product_name;
   const bool cert_holds = name == expected || name.starts_with(std::string(expected) + "-");
   bool cpuid_holds = true;
   std::string cpuid = "no CPUID (version 2)";
   if (c.report.version != 2) {
     const auto product = c.report.cpuid_product();
-    cpuid_holds = product == c.claims.product;
+    cpuid_holds = product == c.facts.product;
     cpuid = product.has_value() ? "CPUID " + std::string(name_of(*product)) : "CPUID not known";
   }
   ENSC_REQUIRE(c.log, E::kVekProduct, cert_holds && cpuid_holds, std::string(expected),
@@ -180,7 +185,7 @@ void verify_product(Case& c, const SnpVekExtensions& vek) {
 }
 
 void verify_tcb(Case& c, const SnpVekExtensions& vek) {
-  const TcbVersion& reported = c.claims.reported_tcb;
+  const TcbVersion& reported = c.facts.reported_tcb;
   const TcbVersion certified{.fmc = vek.fmc,
                              .bootloader = vek.bootloader,
                              .tee = vek.tee,
@@ -191,7 +196,7 @@ void verify_tcb(Case& c, const SnpVekExtensions& vek) {
     spare.push_back(*vek.spl4);
   }
   spare.insert(spare.end(), {vek.spl5, vek.spl6, vek.spl7});
-  const Bytes reported_spare = snp_reserved_tcb(c.report.reported_tcb, c.claims.product);
+  const Bytes reported_spare = snp_reserved_tcb(c.report.reported_tcb, c.facts.product);
   ENSC_REQUIRE(c.log, E::kVekTcb, reported == certified && spare == reported_spare,
                text_of(reported) + ", reserved " + to_hex(reported_spare),
                text_of(certified) + ", reserved " + to_hex(spare));
@@ -209,7 +214,7 @@ void verify_chip_id(Case& c, const SnpVekExtensions& vek) {
   bool holds = false;
   if (!all_zero(chip) && hwid.size() == 64) {
     holds = equal(hwid, chip);
-  } else if (!all_zero(chip) && hwid.size() == 8 && c.claims.product == SnpProduct::kTurin) {
+  } else if (!all_zero(chip) && hwid.size() == 8 && c.facts.product == SnpProduct::kTurin) {
     holds = equal(hwid, chip.first(8)) && all_zero(chip.subspan(8));
   }
   ENSC_REQUIRE(c.log, E::kVekChipId, holds, to_hex(chip), to_hex(hwid));
@@ -217,16 +222,17 @@ void verify_chip_id(Case& c, const SnpVekExtensions& vek) {
 
 void verify_against_certificate(Case& c) {
   const auto vek = parse_snp_vek_extensions(c.chain.vek);
-  if (!ENSC_REQUIRE(c.log, E::kVekExtensions, vek.has_value(), "the extensions of a VCEK or VLEK",
-                    vek ? "all there" : printable(vek.error().detail(), 256))) {
+  ENSC_REQUIRE(c.log, E::kVekExtensions, vek.has_value(), "the extensions of a VCEK or VLEK",
+               vek ? "all there" : printable(vek.error().detail(), 256));
+  if (!vek) {
     return;
   }
-  const SnpProduct product = c.claims.product;
-  c.claims.current_tcb = tcb_from_raw(c.report.current_tcb, product);
-  c.claims.reported_tcb = tcb_from_raw(c.report.reported_tcb, product);
-  c.claims.committed_tcb = tcb_from_raw(c.report.committed_tcb, product);
-  c.claims.launch_tcb = tcb_from_raw(c.report.launch_tcb, product);
-  c.claims.csp_id = vek->csp_id.value_or("");
+  const SnpProduct product = c.facts.product;
+  c.facts.current_tcb = tcb_from_raw(c.report.current_tcb, product);
+  c.facts.reported_tcb = tcb_from_raw(c.report.reported_tcb, product);
+  c.facts.committed_tcb = tcb_from_raw(c.report.committed_tcb, product);
+  c.facts.launch_tcb = tcb_from_raw(c.report.launch_tcb, product);
+  c.facts.csp_id = vek->csp_id.value_or("");
   verify_kind(c, *vek);
   verify_product(c, *vek);
   verify_tcb(c, *vek);
@@ -259,7 +265,7 @@ void verify_crl(Case& c) {
     return;
   }
   const RevocationList& crl = *c.chain.crl;
-  const Result<void> signature = crl.verify_signed_by(c.chain.ark, kPss);
+  const Result<void> signature = c.signatures.list(crl, c.chain.ark, kPss);
   const bool by_root = crl.issued_by_name(c.chain.ark) && c.chain.ark.may_sign_crls();
   ENSC_REQUIRE(c.log, E::kCrlSignature, by_root && signature.has_value(),
                "a list by " + quoted(c.chain.ark.subject_cn()),
@@ -279,9 +285,9 @@ void verify_crl(Case& c) {
   c.claims.crl_checked = true;
 }
 
-void verify_report_data(Case& c, const ByteArray<64>* expected) {
+void verify_report_data(Case& c, const ExpectedReportData& expected) {
   const std::string got = to_hex(c.report.report_data);
-  if (expected == nullptr) {
+  if (!expected.has_value()) {
     c.log.not_applied(E::kReportData, "nothing in particular", got);
     return;
   }
@@ -289,7 +295,7 @@ void verify_report_data(Case& c, const ByteArray<64>* expected) {
 }
 
 void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,
-                 const ByteArray<64>* expected_report_data) {
+                 const ExpectedReportData& expected) {
   verify_root(c, anchors);
   if (!c.log.verdict()) {
     return;  // under a root nobody chose, no signature says anything
@@ -300,37 +306,27 @@ void verify_case(Case& c, const std::vector<TrustAnchor>& anchors,
   verify_signatures(c);
   verify_report_signature(c);
   verify_against_certificate(c);
-  verify_report_data(c, expected_report_data);
+  verify_report_data(c, expected);
   verify_validity(c);
   verify_crl(c);
 }
 
 }  // namespace
 
-SnpVerification SnpVerifier::verify(const SnpReport& report, const SnpEndorsements& endorsements,
-                                    const ByteArray<64>& expected_report_data, Instant now) const {
-  return verify_with(report, endorsements, &expected_report_data, now);
-}
-
-SnpVerification SnpVerifier::verify_unbound(const SnpReport& report,
-                                            const SnpEndorsements& endorsements,
-                                            Instant now) const {
-  return verify_with(report, endorsements, nullptr, now);
-}
-
-SnpVerification SnpVerifier::verify_with(const SnpReport& report,
-                                         const SnpEndorsements& endorsements,
-                                         const ByteArray<64>* expected_report_data,
-                                         Instant now) const {
-  Case c{report, endorsements, now, {}, {}};
-  c.claims.report = report;
-  verify_case(c, anchors_, expected_report_data);
+Verification SnpVerifier::verify(const SnpReport& report, const SnpEndorsements& endorsements,
+                                 const ExpectedReportData& expected, Instant now) const {
+  Case c{report, endorsements, now, Signatures(memo_), {}, {}, {}};
+  c.claims.kind = EvidenceKind::kSnp;
+  c.claims.report_data = report.report_data;
+  c.facts.report = report;
+  verify_case(c, anchors_, expected);
   const Result<void> verdict = c.log.verdict();
   if (!verdict) {
     return {c.log.checks(), verdict.error()};
   }
+  c.claims.hardware = std::move(c.facts);
   c.claims.checks = c.log.checks();
-  return {c.log.checks(), Verified<SnpClaims>(std::move(c.claims))};
+  return {c.log.checks(), Verified<EvidenceClaims>(std::move(c.claims))};
 }
 
 }  // namespace ensconce

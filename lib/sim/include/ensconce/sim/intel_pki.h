@@ -61,15 +61,19 @@ class IntelPki {
   [[nodiscard]] const Certificate& pck() const;
   [[nodiscard]] const Certificate& tcb_signing() const;
   [[nodiscard]] std::string root_pem() const;
+  // The issuers' keys, for tests that issue something else in their names.
+  [[nodiscard]] const EcPrivateKey& root_key() const;
+  [[nodiscard]] const EcPrivateKey& ca_key() const;
 
-  // Templates: a production TD (1.5 unless `td10`), and an enclave, of this platform, without
-  // measurements; the quoting enclave's report fits qe_identity(). TEE_TCB_SVN fits the top level.
+  // Templates: a production TD (1.5 in version 5, unless `td10`; version 4 has no form for it), and
+  // an enclave, of this platform, without measurements; the quoting enclave's report fits
+  // qe_identity(). TEE_TCB_SVN fits the top level, and that of TDX_01.
   [[nodiscard]] IntelQuote td_quote_template(std::uint16_t version = 4, bool td10 = false) const;
   [[nodiscard]] IntelQuote sgx_quote_template(std::uint16_t version = 3) const;
   // sign fills attestation key, QE report data, both signatures and the PCK chain (type 5, PEM leaf
   // first, unless the quote says another type). The quote may be changed afterwards, to break it.
   [[nodiscard]] IntelQuote sign(IntelQuote quote) const;
-  // with_qe_signature signs the QE report as it stands (after a test changed it) and the quote.
+  // resign_as_is signs the QE report as it stands (after a test changed it) and the quote.
   [[nodiscard]] IntelQuote resign_as_is(IntelQuote quote) const;
 
   // Collateral as structs that fit this platform (top level UpToDate, issued an hour before `now`,

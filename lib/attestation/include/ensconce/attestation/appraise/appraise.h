@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "ensconce/attestation/appraise/attestation_result.h"
-#include "ensconce/attestation/appraise/policy.h"
+#include "ensconce/attestation/policy/policy.h"
 #include "ensconce/attestation/verify/beacon_verifier.h"
 
 namespace ensconce {
@@ -34,7 +34,12 @@ AttestationResult appraise(const Verified<Attested>& attested, const Freshness& 
 
 // appraise_evidence_only is for a bare report: anchors and hardware are judged, what needs a
 // statement is listed as not applied, and the best outcome is a warning.
-AttestationResult appraise_evidence_only(const Verified<SnpClaims>& evidence,
+AttestationResult appraise_evidence_only(const Verified<EvidenceClaims>& evidence,
                                          const AppraisalPolicy& policy, Instant now);
+
+// appraise_at_rest is for a saved document and a broker's policy, which asks for an RCAR session
+// that a document cannot show: all else is judged, and the best outcome is a warning.
+AttestationResult appraise_at_rest(const Verified<Attested>& attested,
+                                   const AppraisalPolicy& policy, Instant now);
 
 }  // namespace ensconce

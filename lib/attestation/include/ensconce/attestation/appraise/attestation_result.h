@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ensconce/attestation/verify/binding.h"
-#include "ensconce/attestation/verify/snp_verifier.h"
+#include "ensconce/attestation/verify/claims.h"
 
 namespace ensconce {
 
@@ -42,16 +42,16 @@ class AttestationResult {
   // refused is for evidence that was not verified, or not even parsed.
   static AttestationResult refused(std::string kind, std::vector<Check> checks, Error error);
   // not_appraised is for evidence that was verified where there is no policy.
-  static AttestationResult not_appraised(const Verified<SnpClaims>& evidence);
+  static AttestationResult not_appraised(const Verified<EvidenceClaims>& evidence);
   static AttestationResult not_appraised(const Verified<Attested>& attested);
 
-  [[nodiscard]] const std::string& kind() const { return kind_; }  // "snp"
+  [[nodiscard]] const std::string& kind() const { return kind_; }  // name_of(EvidenceKind)
   [[nodiscard]] Outcome outcome() const { return outcome_; }
   [[nodiscard]] bool verified() const { return claims_.has_value(); }
   // error is the first refusal: its id, stage and remedy. Nothing when affirming, warning or none
   // without refusal.
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-  [[nodiscard]] const std::optional<SnpClaims>& claims() const { return claims_; }
+  [[nodiscard]] const std::optional<EvidenceClaims>& claims() const { return claims_; }
   [[nodiscard]] const std::optional<Statement>& statement() const { return statement_; }
   [[nodiscard]] const std::vector<Check>& checks() const { return checks_; }
   // affirmed is there if and only if the outcome is affirming.
@@ -62,7 +62,7 @@ class AttestationResult {
   std::string kind_;
   Outcome outcome_ = Outcome::kNone;
   std::optional<Error> error_;
-  std::optional<SnpClaims> claims_;
+  std::optional<EvidenceClaims> claims_;
   std::optional<Statement> statement_;
   std::vector<Check> checks_;
   std::optional<Affirmed> affirmed_;

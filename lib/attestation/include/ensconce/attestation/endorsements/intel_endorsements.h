@@ -32,7 +32,10 @@ struct PckExtensions {
   std::optional<bool> cached_keys;
   std::optional<bool> smt_enabled;
 };
+// parse_pck_extensions reads it from a certificate; without one, or of another form, it is
+// EvidenceError::kIntelPck. parse_pck_extension_value reads the contents of its extnValue.
 Result<PckExtensions> parse_pck_extensions(const Certificate& pck);
+Result<PckExtensions> parse_pck_extension_value(ByteView extn_value);
 
 // IntelTcbStatus is what Intel says of a TCB level (PCS API v4), and what convergence makes of
 // several.
@@ -129,17 +132,26 @@ struct IntelEndorsements {
   std::optional<RevocationList> root_crl;  // by the root
 };
 
-// certificates_of_quote are those a quote of certification type 5 carries: PEM leaf first, or DER
-// in any order; none for other types.
+// certificates_of_quote are those a quote carries: of certification type 5 a chain, PEM or DER one
+// after another, in any order, at most 8; of type 4 the PCK certificate alone; none for other
+// types. Another form is EvidenceError::kIntelCertification.
 Result<std::vector<Certificate>> certificates_of_quote(const IntelQuote& quote);
 
 // collect_intel_endorsements takes the PCK chain from the quote (or, where the quote has none,
 // from the pool) and the rest from the pool, of which it keeps what fits by content: TCB info by
 // TEE, FMSPC and PCE id; the identity by TEE; lists by issuer; of several that fit the one issued
 // last. Where nothing fits but something of the kind is there, that is kept, for the verifier to
-// say what is wrong. A role left empty is kEndorsementMissing (CRLs may be absent), with the path
-// of Intel's service that has it as remedy.
+// say what is wrong; but a list of another issuer is no list at all. A role left empty is
+// kEndorsementMissing (CRLs may be absent), with the path of Intel's service that has it as remedy.
+// Items of types this code does not know are passed over; one of a known type that does not parse
+// is refused.
 Result<IntelEndorsements> collect_intel_endorsements(const IntelQuote& quote,
                                                      std::span<const EndorsementItem> items);
+
+// missing_intel_endorsements names what a verifier of this quote will need and neither the quote
+// nor `items` have: "pck_chain" (a part of it), "tcb_info", "qe_identity", "tcb_signing",
+// "pck_crl", "root_crl". What is there but fits another platform, TEE or issuer counts as missing.
+std::vector<std::string> missing_intel_endorsements(const IntelQuote& quote,
+                                                    std::span<const EndorsementItem> items);
 
 }  // namespace ensconce

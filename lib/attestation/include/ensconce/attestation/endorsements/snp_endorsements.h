@@ -32,6 +32,11 @@ Result<SnpEndorsements> collect_snp_endorsements(std::span<const EndorsementItem
 std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
                                                      std::span<const EndorsementItem> pool);
 
+// snp_endorsements_for selects of a pool and collects; where the chip's certificate is missing the
+// remedy says where the vendor has it. A revocation list that does not parse is kEndorsementForm.
+Result<SnpEndorsements> snp_endorsements_for(const SnpReport& report,
+                                             std::span<const EndorsementItem> pool);
+
 // kds_vcek_path is where the vendor's key service has the report's VCEK (AMD 57230), for remedies.
 // Nothing for a VLEK, a masked chip, or where the product is not known.
 std::optional<std::string> kds_vcek_path(const SnpReport& report);

@@ -67,6 +67,8 @@ struct AzureEvidence {
 bool looks_like_azure_evidence(ByteView bytes);
 // Errors are EvidenceError::kAzure….
 Result<AzureEvidence> parse_azure_evidence(ByteView json);
+// expect_hardware refuses (kAzureForm) evidence of the other hardware than its item's type said.
+Result<void> expect_hardware(const AzureEvidence& evidence, bool tdx);
 Bytes write_azure_evidence(const AzureEvidence& evidence);
 
 }  // namespace ensconce

@@ -14,7 +14,7 @@ enum class EvidenceError : std::uint8_t {
   kSnpSigningKey,          // unsigned, or a signing key of a reserved kind
   kSnpSignatureWidth,      // r or s wider than 48 bytes
   kSnpGuestPolicy,         // reserved bits of the guest policy
-  kIntelLength,            // shorter than its own lengths say, or longer than any quote
+  kIntelLength,            // cut off, lengths that do not fit each other, or longer than any quote
   kIntelVersion,           // a quote version this code does not know
   kIntelKeyType,           // not ECDSA P-256
   kIntelTeeType,           // neither SGX nor TDX, or a body that does not fit
@@ -30,6 +30,7 @@ enum class EvidenceError : std::uint8_t {
   kAzureRuntimeClaims,
   kAzureTpmQuote,
   kEventLog,
+  kRaTls,      // a certificate with evidence in it
   kSevReport,  // a SEV or SEV-ES report, which no guest asked for
   kCertTable,
   kStatement,

@@ -31,11 +31,13 @@ struct EventLog {
 // looks_like_event_log tells a log by its first record ("Spec ID Event03").
 bool looks_like_event_log(ByteView bytes);
 // parse_event_log reads a crypto-agile log. It ends at the last byte, at index 0xffffffff or at
-// zero fill. Every size is bounded. Errors are EvidenceError::kEventLog.
+// zero fill. Every size is bounded, and every event has a digest of each algorithm listed. Errors
+// are EvidenceError::kEventLog.
 Result<EventLog> parse_event_log(ByteView bytes);
 
 // replay_event_log extends zeros with each event of a register in turn, EV_NO_ACTION left out, and
-// gives each register that was extended. N is 32 (SHA-256, PCRs) or 48 (SHA-384, RTMRs).
+// gives each register that was extended. N is 32 (SHA-256, PCRs) or 48 (SHA-384, RTMRs). PCR 0 of
+// SHA-256 begins with the locality its log tells ("StartupLocality").
 std::map<std::uint32_t, Sha256Digest> replay_sha256(const EventLog& log);
 std::map<std::uint32_t, Sha384Digest> replay_sha384(const EventLog& log);
 

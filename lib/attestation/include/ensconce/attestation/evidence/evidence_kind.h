@@ -4,6 +4,9 @@
 #include <optional>
 #include <string_view>
 
+#include "ensconce/attestation/evidence/error.h"
+#include "ensconce/base/result.h"
+
 namespace ensconce {
 
 // EvidenceKind is what made a piece of evidence. Its name is the `type` of an EvidenceItem and the
@@ -17,5 +20,9 @@ enum class EvidenceKind : std::uint8_t {
 };
 std::string_view name_of(EvidenceKind kind);  // "snp", "tdx", "sgx", "azure-snp", "azure-tdx"
 std::optional<EvidenceKind> evidence_kind_from_name(std::string_view name);
+
+// parse_evidence_kind is evidence_kind_from_name for a type that must be one we know:
+// EvidenceError::kEvidenceUnknown.
+Result<EvidenceKind> parse_evidence_kind(std::string_view type);
 
 }  // namespace ensconce

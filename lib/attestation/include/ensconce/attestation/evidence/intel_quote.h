@@ -104,6 +104,8 @@ bool looks_like_intel_quote(ByteView bytes);
 // parse_intel_quote reads one quote strictly. Zero bytes behind it are padding and dropped; any
 // other byte there is refused. Errors are EvidenceError::kIntel….
 Result<IntelQuote> parse_intel_quote(ByteView bytes);
+// expect_tee refuses (kIntelTeeType) a quote of the other TEE than its item's type said.
+Result<void> expect_tee(const IntelQuote& quote, bool tdx);
 Bytes write_intel_quote(const IntelQuote& quote);
 // signed_part is what the attestation key signs: header and body (version 5: with its type and
 // size).

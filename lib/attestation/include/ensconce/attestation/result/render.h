@@ -21,4 +21,8 @@ json::Value result_to_ear(const AttestationResult& result, Instant issued_at);
 json::Value claims_to_json(const SnpReport& report,
                            std::optional<SnpProduct> product = std::nullopt);
 
+json::Value claims_to_json(const IntelQuote& quote);
+json::Value claims_to_json(const PckExtensions& pck);
+json::Value claims_to_json(const EvidenceClaims& claims);
+
 }  // namespace ensconce

@@ -5,6 +5,7 @@
 
 #include "ensconce/attestation/evidence/evidence_item.h"
 #include "ensconce/attestation/verify/claims.h"
+#include "ensconce/attestation/verify/signature_memo.h"
 
 namespace ensconce {
 
@@ -13,16 +14,19 @@ namespace ensconce {
 // the TPM quote, and that the quote is about the given PCRs and extraData. Thread-safe.
 class AzureVerifier {
  public:
-  explicit AzureVerifier(std::vector<TrustAnchor> anchors) : anchors_(std::move(anchors)) {}
+  // The memo is borrowed; nullptr checks every signature anew.
+  explicit AzureVerifier(std::vector<TrustAnchor> anchors, SignatureMemo* memo = nullptr)
+      : anchors_(std::move(anchors)), memo_(memo) {}
   // verify refuses with the first rule that does not hold. `expected` is held against extraData:
   // 32, 48 or 64 bytes, and zeros behind them. `event_log` is a TPM's, or nothing.
   [[nodiscard]] Verification verify(const AzureEvidence& evidence,
                                     std::span<const EndorsementItem> pool,
-                                    ExpectedReportData expected, Instant now,
+                                    const ExpectedReportData& expected, Instant now,
                                     const EventLog* event_log = nullptr) const;
 
  private:
   std::vector<TrustAnchor> anchors_;
+  SignatureMemo* memo_;
 };
 
 }  // namespace ensconce

@@ -5,7 +5,7 @@
 
 #include "ensconce/attestation/evidence/rcar.h"
 #include "ensconce/attestation/evidence/statement.h"
-#include "ensconce/attestation/verify/snp_verifier.h"
+#include "ensconce/attestation/verify/claims.h"
 
 namespace ensconce {
 
@@ -18,7 +18,7 @@ enum class BindingKind : std::uint8_t {
 
 // Attested is a statement together with the evidence that vouches for it. Nothing else pairs them.
 struct Attested {
-  SnpClaims evidence;
+  EvidenceClaims evidence;
   Statement statement;
   Sha256Digest statement_sha256{};
   BindingKind binding = BindingKind::kStatement;
@@ -34,12 +34,12 @@ struct BindingVerification {
 class StatementBinder {
  public:
   // bind_statement holds only if the report data is report_data_for(statement).
-  static BindingVerification bind_statement(const Verified<SnpClaims>& evidence,
+  static BindingVerification bind_statement(const Verified<EvidenceClaims>& evidence,
                                             ByteView statement);
   // bind_rcar holds only if the report data is rcar_report_data(runtime_data), the nonce inside is
   // the one this broker gave, and tee-pubkey is the statement's own release key: a key wrapped to
   // `statement.keys.release` can then be opened by the attested process alone.
-  static BindingVerification bind_rcar(const Verified<SnpClaims>& evidence,
+  static BindingVerification bind_rcar(const Verified<EvidenceClaims>& evidence,
                                        std::string_view runtime_data,
                                        std::string_view expected_nonce);
 };

@@ -38,7 +38,8 @@ std::span<const CheckInfo> all_checks();
 // gives whether it holds. ENSC_WARN does the same for a rule whose breach takes the affirmation and
 // does not refuse. They are the one way to refuse in verify/ and appraise/: a test reads the
 // sources for any other. In the build for mutation tests (ENSC_MUTATION) one rule at a time can be
-// turned off, and some test must then fail.
+// turned off, and some test must then fail: so whatever a rule guards is asked of the thing itself
+// (`if (key)`) before it is used, and not of the rule's answer.
 #define ENSC_REQUIRE(log, code, holds, expected, got) \
   (log).require((code), ENSC_RULE_HOLDS(code, holds), (expected), (got))
 #define ENSC_WARN(log, code, holds, expected, got) \
@@ -49,10 +50,13 @@ std::span<const CheckInfo> all_checks();
 #define ENSC_RULE_HOLDS(code, holds) (holds)
 #endif
 
+#ifdef ENSC_MUTATION
 namespace internal {
-// rule_is_off tells whether the mutation build was told to let this rule pass.
-bool rule_is_off(AttestationError code);
+extern std::optional<AttestationError> rule_off;  // passes, whatever comes
+extern void (*on_broken_rule)(AttestationError);  // told of each rule that does not hold
+inline bool rule_is_off(AttestationError code) { return rule_off == code; }
 }  // namespace internal
+#endif
 
 // CheckLog keeps every rule that was applied; the first that does not hold is the error. Whatever
 // is made of the evidence is made only if `verdict` is ok. Rules come in by ENSC_REQUIRE and

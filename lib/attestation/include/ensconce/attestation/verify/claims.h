@@ -46,18 +46,17 @@ struct IntelTcb {
   Instant collateral_issued;                 // the earlier of TCB info's and QE identity's
 };
 
+// TdxFacts and SgxFacts are a quote whose signatures and chain hold, and its platform's TCB.
 struct TdxFacts {
-  std::uint16_t quote_version = 4;
-  TdReport report;
-  SgxReport qe_report;
+  IntelQuote quote;  // its body is a TdReport
   IntelTcb tcb;
+  [[nodiscard]] const TdReport& report() const { return std::get<TdReport>(quote.body); }
 };
 
 struct SgxFacts {
-  std::uint16_t quote_version = 3;
-  SgxReport report;
-  SgxReport qe_report;
+  IntelQuote quote;  // its body is an SgxReport
   IntelTcb tcb;
+  [[nodiscard]] const SgxReport& report() const { return std::get<SgxReport>(quote.body); }
 };
 
 // VtpmFacts are the facts of an Azure guest's vTPM, whose key the hardware vouches for.
@@ -96,8 +95,8 @@ struct Verification {
   Result<Verified<EvidenceClaims>> claims;
 };
 
-// ExpectedReportData is what a verifier holds report data against; nullptr where nobody knows (a
+// ExpectedReportData is what a verifier holds report data against; nothing where nobody knows (a
 // bare report on a desk): the check is then listed as not applied.
-using ExpectedReportData = const ByteArray<64>*;
+using ExpectedReportData = std::optional<ByteArray<64>>;
 
 }  // namespace ensconce

@@ -19,7 +19,12 @@ std::string_view name_of(AnchorOrigin origin);  // "vendor", "simulated", "priva
 // ITU-T X.667; value: UTF8String "ensconce simulated").
 inline constexpr std::string_view kSimulatedRootOid = "2.25.75365650290442272240323753511806695581";
 
-// TrustAnchor is a root key one chose to believe, for one product line ("Milan", "Genoa", "Turin").
+// kIntelProduct is the product of Intel's root, which vouches for every platform of SGX and TDX.
+inline constexpr std::string_view kIntelProduct = "Intel";
+inline constexpr std::string_view kIntelRootName = "Intel SGX Root CA";
+
+// TrustAnchor is a root key one chose to believe, for one product line: "Milan", "Genoa" and
+// "Turin" of AMD, or kIntelProduct.
 struct TrustAnchor {
   Sha256Digest spki_sha256{};
   std::string product;
@@ -27,12 +32,8 @@ struct TrustAnchor {
   friend bool operator==(const TrustAnchor&, const TrustAnchor&) = default;
 };
 
-// vendor_anchors are AMD's roots, pinned by key.
+// vendor_anchors are the roots of AMD and Intel, pinned by key.
 std::vector<TrustAnchor> vendor_anchors();
-// trust_anchors_from_pem reads roots (self-issued CA certificates named "ARK-<product>") from a
-// file of the user's. Origin is simulated if the root carries our OID, else private; a vendor's own
-// root is vendor. Errors: EvidenceError::kEndorsementForm.
-Result<std::vector<TrustAnchor>> trust_anchors_from_pem(std::string_view pem);
 // is_marked_simulated tells whether a root carries our OID.
 bool is_marked_simulated(const Certificate& root);
 

@@ -26,6 +26,7 @@ class Verified {
   friend class SnpVerifier;
   friend class IntelVerifier;
   friend class AzureVerifier;
+  friend class RaTlsVerifier;
   friend class StatementBinder;
   friend class BeaconVerifier;
 };

@@ -50,8 +50,15 @@ enum class PolicyRole : std::uint8_t { kClient, kBroker };
 
 // Coverage says what the measurement reaches. Firmware alone never reaches the worker's code: such
 // a policy yields a warning at best.
-enum class MeasurementCoverage : std::uint8_t { kProcess, kFirmware, kKernelInitrdCmdline };
-enum class CrlRule : std::uint8_t { kRequired, kIfPresent };
+enum class MeasurementCoverage : std::uint8_t {
+  kProcess,
+  kFirmware,
+  kKernelInitrdCmdline,
+  kEnclave
+};
+// Presence is a rule for what may come with evidence: revocation lists, event logs. What is there
+// is always judged.
+enum class Presence : std::uint8_t { kRequired, kIfPresent };
 
 struct AnchorPolicy {
   bool accept_vendor = false;
@@ -62,10 +69,14 @@ struct SnpPolicy {
   Constraint<std::uint64_t> report_version;
   Constraint<Bytes> measurement;
   MeasurementCoverage measurement_covers = MeasurementCoverage::kFirmware;
+  Constraint<std::uint64_t> guest_policy;  // all 64 bits; the next three single one out
   Constraint<bool> debug;
   Constraint<bool> migration_agent;
   Constraint<bool> smt;
   Constraint<std::uint64_t> vmpl;
+  Constraint<std::uint64_t> guest_svn;
+  Constraint<Bytes> family_id;
+  Constraint<Bytes> image_id;
   Constraint<std::string> signing_key;  // "vcek", "vlek"
   Constraint<std::string> product;      // "Milan", "Genoa", "Turin"
   Constraint<Bytes> host_data;
@@ -74,7 +85,79 @@ struct SnpPolicy {
   Constraint<Bytes> chip_id;
   Constraint<TcbVersion> minimum_tcb;  // Unconstrained or AtLeast
   Constraint<std::uint64_t> platform_info;
-  CrlRule crl = CrlRule::kRequired;
+  Presence crl = Presence::kRequired;
+};
+
+// Svn16 is sixteen security version numbers, compared one by one and never as one number.
+using Svn16 = ByteArray<16>;
+// NoneBut asks that each value is one of these; there may be none at all.
+struct NoneBut {
+  std::vector<std::string> values;
+};
+using AdvisoriesConstraint = std::variant<Unconstrained, NoneBut>;
+
+// IntelPlatformPolicy is what [tdx] and [sgx] both say of the platform below.
+struct IntelPlatformPolicy {
+  Constraint<std::string> tcb_status;  // Exactly or OneOf; never "Revoked"
+  AdvisoriesConstraint advisories;
+  Constraint<std::uint64_t> evaluation_data_number;
+  Constraint<Millis> collateral_age;  // Unconstrained or AtMost
+  Constraint<std::string> pck_ca;     // "platform", "processor"
+  Constraint<Bytes> fmspc;
+  Constraint<Bytes> platform_id;  // PPID
+  Presence crl = Presence::kRequired;
+};
+
+struct TdxPolicy {
+  Constraint<std::uint64_t> quote_version;
+  Constraint<Bytes> measurement;  // MRTD
+  MeasurementCoverage measurement_covers = MeasurementCoverage::kFirmware;
+  Constraint<Bytes> rtmr[4];
+  Constraint<bool> debug;
+  Constraint<bool> migratable;
+  Constraint<bool> sept_ve_disable;
+  Constraint<bool> perfmon;
+  Constraint<Bytes> xfam;
+  Constraint<Bytes> mr_seam;
+  Constraint<Bytes> mr_config_id;
+  Constraint<Bytes> mr_owner;
+  Constraint<Bytes> mr_owner_config;
+  Constraint<Bytes> mr_service_td;    // TDX 1.5; zero in older reports
+  Constraint<Svn16> minimum_tcb_svn;  // TEE_TCB_SVN; Unconstrained or AtLeast
+  Presence event_log = Presence::kIfPresent;
+  IntelPlatformPolicy platform;
+};
+
+struct SgxPolicy {
+  Constraint<std::uint64_t> quote_version;
+  Constraint<Bytes> measurement;  // MRENCLAVE
+  MeasurementCoverage measurement_covers = MeasurementCoverage::kEnclave;
+  Constraint<Bytes> mr_signer;
+  Constraint<std::uint64_t> isv_prod_id;
+  Constraint<std::uint64_t> isv_svn;
+  Constraint<bool> debug;
+  Constraint<Bytes> config_id;
+  Constraint<std::uint64_t> config_svn;
+  Constraint<Bytes> isv_ext_prod_id;
+  Constraint<Bytes> isv_family_id;
+  IntelPlatformPolicy platform;
+};
+
+// PcrPolicy is what one PCR of the SHA-256 bank may be.
+struct PcrPolicy {
+  std::size_t index = 0;
+  Constraint<Bytes> value;  // Exactly or OneOf
+};
+using PcrsConstraint = std::variant<Unconstrained, std::vector<PcrPolicy>>;
+
+// AzurePolicy is what an Azure guest must satisfy beside [snp] or [tdx].
+struct AzurePolicy {
+  PcrsConstraint pcrs;
+  MeasurementCoverage pcrs_cover = MeasurementCoverage::kFirmware;
+  Constraint<bool> secure_boot;
+  Constraint<bool> console;
+  Constraint<std::string> vm_unique_id;
+  Presence event_log = Presence::kIfPresent;
 };
 
 // SubsetOf asks that each accepted owner key is one of these.
@@ -113,7 +196,11 @@ struct ModelPolicy {
 struct PolicyFields {
   PolicyRole role = PolicyRole::kClient;
   AnchorPolicy anchors;
-  SnpPolicy snp;
+  // At least one of these three: evidence of another kind is refused.
+  std::optional<SnpPolicy> snp;
+  std::optional<TdxPolicy> tdx;
+  std::optional<SgxPolicy> sgx;
+  std::optional<AzurePolicy> azure;  // beside [snp] or [tdx]; without it Azure's is refused
   SecurityPolicy security;
   std::optional<FreshnessPolicy> freshness;  // client
   std::vector<ModelPolicy> models;           // client
