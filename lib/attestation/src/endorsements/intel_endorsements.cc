@@ -111,7 +111,22 @@ struct Pool {
   std::vector<QeIdentity> identities;
 };
 
-Result<void> read_item(const EndorsementItem& item, Pool& pool) {
+// The CAs come with the quote, with its lists and with each of the signed JSON: bytes that were
+// read before are not read again.
+Result<Certificate> read_certificate(const Bytes& der, const std::vector<Certificate>& own,
+                                     const std::vector<Certificate>& before) {
+  for (const auto* known : {&own, &before}) {
+    for (const Certificate& one : *known) {
+      if (one.der() == der) {
+        return one;
+      }
+    }
+  }
+  return Certificate::from_der(der);
+}
+
+Result<void> read_item(const EndorsementItem& item, const std::vector<Certificate>& own,
+                       Pool& pool) {
   if (item.type == kTcbInfoType) {
     ENSC_TRY_ASSIGN(TcbInfo info, parse_tcb_info(item.data));
     pool.tcb_infos.push_back(std::move(info));
@@ -119,7 +134,7 @@ Result<void> read_item(const EndorsementItem& item, Pool& pool) {
     ENSC_TRY_ASSIGN(QeIdentity identity, parse_qe_identity(item.data));
     pool.identities.push_back(std::move(identity));
   } else if (item.type == kCertificateType) {
-    const auto certificate = Certificate::from_der(item.data);
+    const auto certificate = read_certificate(item.data, own, pool.certificates);
     if (!certificate) {
       return bad(certificate.error().to_string());
     }
@@ -397,7 +412,7 @@ Result<IntelEndorsements> collect_intel_endorsements(const IntelQuote& quote,
   }
   Pool pool;
   for (const EndorsementItem* item : known) {
-    ENSC_TRY(read_item(*item, pool));
+    ENSC_TRY(read_item(*item, own, pool));
   }
   const Selection s = Selector(quote, own, pool).select();
   ENSC_TRY(all_there(quote, s));
@@ -412,10 +427,10 @@ std::vector<std::string> missing_intel_endorsements(const IntelQuote& quote,
   auto known = known_items(items);
   known.resize(std::min(known.size(), kMaxItems));
   Pool pool;
-  for (const EndorsementItem* item : known) {
-    (void)read_item(*item, pool);  // what does not parse is not there
-  }
   const std::vector<Certificate> none;
+  for (const EndorsementItem* item : known) {
+    (void)read_item(*item, none, pool);  // what does not parse is not there
+  }
   const Selection s = Selector(quote, own ? *own : none, pool).select();
   std::vector<std::string> out;
   const auto name_unless = [&](bool there, const char* name) {

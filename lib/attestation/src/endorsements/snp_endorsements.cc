@@ -27,6 +27,10 @@ Result<void> put(std::optional<T>& slot, const T& item, std::string_view role) {
   return ok();
 }
 
+constexpr std::string_view kVekRole = "chip's certificate (VCEK or VLEK)";
+constexpr std::string_view kAskRole = "intermediate (ASK or ASVK)";
+constexpr std::string_view kArkRole = "root (ARK)";
+
 struct Slots {
   std::optional<Certificate> vek;
   std::optional<Certificate> ask;
@@ -41,11 +45,11 @@ Result<void> sort_certificate(const EndorsementItem& item, Slots& slots) {
   }
   switch (internal::snp_role_of(*certificate)) {
     case internal::SnpRole::kLeaf:
-      return put(slots.vek, *certificate, "chip's certificate (VCEK or VLEK)");
+      return put(slots.vek, *certificate, kVekRole);
     case internal::SnpRole::kIntermediate:
-      return put(slots.ask, *certificate, "intermediate (ASK or ASVK)");
+      return put(slots.ask, *certificate, kAskRole);
     case internal::SnpRole::kRoot:
-      return put(slots.ark, *certificate, "root (ARK)");
+      return put(slots.ark, *certificate, kArkRole);
     case internal::SnpRole::kNone:
       break;
   }
@@ -114,6 +118,23 @@ Result<std::string> text(const Certificate& vek, std::string_view suffix, const 
   return out;
 }
 
+// complete is a chain of which no role is empty; the list may be.
+Result<SnpEndorsements> complete(const Slots& slots) {
+  if (!slots.vek.has_value()) {
+    return missing("the chip's certificate (VCEK or VLEK)",
+                   "fetch it from the vendor for this chip id and TCB, or ask the host for its "
+                   "certificate table");
+  }
+  if (!slots.ask.has_value()) {
+    return missing("the intermediate certificate (ASK, or ASVK beside a VLEK)",
+                   "fetch the vendor's cert_chain for this product");
+  }
+  if (!slots.ark.has_value()) {
+    return missing("the root certificate (ARK)", "fetch the vendor's cert_chain for this product");
+  }
+  return SnpEndorsements{*slots.vek, *slots.ask, *slots.ark, slots.crl};
+}
+
 }  // namespace
 
 Result<SnpEndorsements> collect_snp_endorsements(std::span<const EndorsementItem> items) {
@@ -134,19 +155,7 @@ Result<SnpEndorsements> collect_snp_endorsements(std::span<const EndorsementItem
       return Error(EvidenceError::kEndorsementUnknown, "an endorsement of another type");
     }
   }
-  if (!slots.vek.has_value()) {
-    return missing("the chip's certificate (VCEK or VLEK)",
-                   "fetch it from the vendor for this chip id and TCB, or ask the host for its "
-                   "certificate table");
-  }
-  if (!slots.ask.has_value()) {
-    return missing("the intermediate certificate (ASK, or ASVK beside a VLEK)",
-                   "fetch the vendor's cert_chain for this product");
-  }
-  if (!slots.ark.has_value()) {
-    return missing("the root certificate (ARK)", "fetch the vendor's cert_chain for this product");
-  }
-  return SnpEndorsements{*slots.vek, *slots.ask, *slots.ark, slots.crl};
+  return complete(slots);
 }
 
 Result<SnpVekExtensions> parse_snp_vek_extensions(const Certificate& vek) {
@@ -206,15 +215,24 @@ struct Pool {
   std::vector<RevocationList> crls;
 };
 
+bool take_list(const EndorsementItem& item, Pool& pool) {
+  auto crl = RevocationList::from_der(item.data);
+  if (crl) {
+    pool.crls.push_back(*crl);
+  }
+  return crl.has_value();
+}
+
+// What an item is its content says; its type says what to try first.
 Pool sorted(std::span<const EndorsementItem> items) {
   Pool pool;
   for (const EndorsementItem& item : items) {
-    if (auto crl = RevocationList::from_der(item.data)) {
-      pool.crls.push_back(*crl);
+    if (item.type == kCrlType && take_list(item, pool)) {
       continue;
     }
     const auto certificate = Certificate::from_der(item.data);
     if (!certificate) {
+      (void)(item.type != kCrlType && take_list(item, pool));
       continue;
     }
     switch (internal::snp_role_of(*certificate)) {
@@ -244,10 +262,8 @@ void keep_if(std::vector<T>& items, const Fits& fits) {
   }
 }
 
-}  // namespace
-
-std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
-                                                     std::span<const EndorsementItem> items) {
+// selected keeps, of what a pool holds, what leads from the report's chip to a root.
+Pool selected(const SnpReport& report, std::span<const EndorsementItem> items) {
   Pool pool = sorted(items);
   if (pool.leaves.empty()) {
     return {};  // without a leaf no chain is the report's
@@ -268,27 +284,53 @@ std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
       return pool.intermediates.front().issued_by_name(root);
     });
   }
+  // A list of another product's root is no list at all; of two by one root the later counts.
+  std::vector<RevocationList> latest;
+  for (const RevocationList& crl : pool.crls) {
+    if (!pool.roots.empty() && crl.issued_by_name(pool.roots.front()) &&
+        (latest.empty() || latest.front().this_update() < crl.this_update())) {
+      latest = {crl};
+    }
+  }
+  pool.crls = std::move(latest);
+  return pool;
+}
+
+}  // namespace
+
+std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
+                                                     std::span<const EndorsementItem> items) {
+  const Pool pool = selected(report, items);
   std::vector<EndorsementItem> out;
   for (const auto* group : {&pool.leaves, &pool.intermediates, &pool.roots}) {
     for (const Certificate& certificate : *group) {
       out.push_back({"application/pkix-cert", certificate.der()});
     }
   }
-  // A list of another product's root is no list at all; of two by one root the later counts.
-  const RevocationList* latest = nullptr;
   for (const RevocationList& crl : pool.crls) {
-    if (!pool.roots.empty() && crl.issued_by_name(pool.roots.front()) &&
-        (latest == nullptr || latest->this_update() < crl.this_update())) {
-      latest = &crl;
-    }
-  }
-  if (latest != nullptr) {
-    out.push_back({"application/pkix-crl", latest->der()});
+    out.push_back({"application/pkix-crl", crl.der()});
   }
   return out;
 }
 
 namespace {
+
+Result<SnpEndorsements> collected(const Pool& pool) {
+  Slots slots;
+  for (const Certificate& one : pool.leaves) {
+    ENSC_TRY(put(slots.vek, one, kVekRole));
+  }
+  for (const Certificate& one : pool.intermediates) {
+    ENSC_TRY(put(slots.ask, one, kAskRole));
+  }
+  for (const Certificate& one : pool.roots) {
+    ENSC_TRY(put(slots.ark, one, kArkRole));
+  }
+  for (const RevocationList& one : pool.crls) {
+    slots.crl = one;
+  }
+  return complete(slots);
+}
 
 // A list that does not parse may be the one that revokes: it is not left out like a certificate,
 // whose absence refuses anyway.
@@ -309,7 +351,7 @@ Result<void> expect_lists_parse(std::span<const EndorsementItem> pool) {
 Result<SnpEndorsements> snp_endorsements_for(const SnpReport& report,
                                              std::span<const EndorsementItem> pool) {
   ENSC_TRY(expect_lists_parse(pool));
-  auto endorsements = collect_snp_endorsements(select_snp_endorsements(report, pool));
+  auto endorsements = collected(selected(report, pool));
   const auto path = kds_vcek_path(report);
   if (endorsements || !path || !endorsements.error().is(EvidenceError::kEndorsementMissing)) {
     return endorsements;
