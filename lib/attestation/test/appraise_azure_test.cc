@@ -193,6 +193,15 @@ TEST(AppraiseAzure, WarnsWhenNothingReachesTheWorker) {
   }
 }
 
+// Who boots what they like names their own key in the runtime claims: PCRs do not stand in for it.
+TEST(AppraiseAzure, WarnsOfAnOpenMeasurementWhateverThePcrs) {
+  const std::string open = with(snp_policy(), "[snp]", "measurement",
+                                "measurement = { unconstrained = \"the provider updates it\" }");
+  const AttestationResult result = run_snp(open);
+  EXPECT_EQ(result.outcome(), Outcome::kWarning);
+  EXPECT_FALSE(result.affirmed().has_value());
+}
+
 TEST(AppraiseAzure, AffirmsWithTheEventLogThatThePolicyRequires) {
   const std::string policy = with(snp_policy(), "[azure]", "event_log", "event_log = \"required\"");
   Guest guest;

@@ -126,7 +126,8 @@ TEST(AppraiseTdx, WarnsWhenNothingReachesTheWorker) {
       with(made::tdx_sections(), "[tdx]", "rtmr1", "rtmr1 = { unconstrained = \"x\" }");
   open = with(open, "[tdx]", "rtmr2", "rtmr2 = { unconstrained = \"x\" }");
   for (const std::string& sections :
-       {open,
+       {open, with(made::tdx_sections(), "[tdx]", "rtmr1", "rtmr1 = { unconstrained = \"x\" }"),
+        with(made::tdx_sections(), "[tdx]", "rtmr2", "rtmr2 = { unconstrained = \"x\" }"),
         with(made::tdx_sections(), "[tdx]", "measurement_covers",
              "measurement_covers = \"firmware\""),
         with(made::tdx_sections(), "[tdx]", "measurement",

@@ -155,12 +155,14 @@ bool pcrs_reach_the_code(const std::optional<AzurePolicy>& azure) {
          !std::holds_alternative<Unconstrained>(azure->pcrs);
 }
 
-void warn_of_coverage(CheckLog& log, E code, bool open, bool firmware, bool pcrs) {
-  ENSC_WARN(log, code, pcrs || (!open && !firmware), "measurements that reach the worker's code",
-            pcrs       ? "the PCRs the policy names do"
-            : firmware ? "the policy's measurement covers firmware alone"
-            : open     ? "the policy leaves them open"
-                       : "they do");
+// `open`: any measurement passes, so whoever boots anything plays the vTPM too, and PCRs say
+// nothing. `partial`: what is measured stops below the worker's code; PCRs may then reach it.
+void warn_of_coverage(CheckLog& log, E code, bool open, bool partial, bool pcrs) {
+  ENSC_WARN(log, code, !open && (pcrs || !partial), "measurements that reach the worker's code",
+            open      ? "the policy leaves them open"
+            : pcrs    ? "the PCRs the policy names do"
+            : partial ? "the policy's measurements stop below it"
+                      : "they do");
 }
 
 void appraise_crl(CheckLog& log, E code, Presence rule, bool checked) {
@@ -230,10 +232,11 @@ void appraise_tdx(CheckLog& log, const TdxFacts& facts, const TdxPolicy& tdx, bo
   const TdReport& report = facts.report();
   apply<std::uint64_t>(log, E::kTdxQuoteVersion, tdx.quote_version, facts.quote.version);
   apply(log, E::kTdxMeasurement, tdx.measurement, bytes_of(report.mr_td));
-  // RTMR1 and RTMR2 hold what was booted above the firmware that MRTD stands for.
-  const bool open = is_open(tdx.measurement) || (is_open(tdx.rtmr[1]) && is_open(tdx.rtmr[2]));
-  warn_of_coverage(log, E::kTdxMeasurementCovers, open,
-                   tdx.measurement_covers == MeasurementCoverage::kFirmware, pcrs);
+  // RTMR1 and RTMR2 hold what was booted above the firmware that MRTD stands for: kernel in the
+  // one, initrd and command line in the other.
+  const bool partial = tdx.measurement_covers == MeasurementCoverage::kFirmware ||
+                       is_open(tdx.rtmr[1]) || is_open(tdx.rtmr[2]);
+  warn_of_coverage(log, E::kTdxMeasurementCovers, is_open(tdx.measurement), partial, pcrs);
   constexpr E kRtmr[] = {E::kTdxRtmr0, E::kTdxRtmr1, E::kTdxRtmr2, E::kTdxRtmr3};
   for (std::size_t i = 0; i < 4; ++i) {
     apply(log, kRtmr[i], tdx.rtmr[i], bytes_of(report.rtmr[i]));
