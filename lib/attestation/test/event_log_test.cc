@@ -355,5 +355,16 @@ TEST_F(StartupLocality, CountsInItsPlaceAndFormOnly) {
   EXPECT_EQ(pcr0(measured), from(0));
 }
 
+TEST(EventLogOfAPool, IsOneOrNoneAndNeverTwo) {
+  const EndorsementItem other{std::string(kCertificateType), Bytes{1}};
+  EXPECT_FALSE(event_log_in(std::vector{other}).value().has_value());
+  const EndorsementItem broken{std::string(kEventLogType), Bytes{1}};
+  EXPECT_TRUE(event_log_in(std::vector{other, broken}).error().is(EvidenceError::kEventLog));
+  EXPECT_TRUE(event_log_in(std::vector{broken, broken}).error().is(EvidenceError::kEventLog));
+  const EndorsementItem second{std::string(kEventLogType), Bytes{2}};
+  EXPECT_TRUE(
+      event_log_in(std::vector{broken, second}).error().is(EvidenceError::kEndorsementDuplicate));
+}
+
 }  // namespace
 }  // namespace ensconce

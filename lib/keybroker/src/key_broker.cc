@@ -108,14 +108,15 @@ struct MessageVerification {
 };
 
 MessageVerification verify_message(const AttestMessage& message, const std::string& nonce,
-                                   std::vector<TrustAnchor> anchors, Instant now) {
+                                   std::vector<TrustAnchor> anchors, SignatureMemo& memo,
+                                   Instant now) {
   const Result<std::string> runtime_data =
       rcar_runtime_data(message.additional_evidence, message.nonce, message.tee_pubkey);
   if (!runtime_data) {
     return {{}, Error(EvidenceError::kRcar, runtime_data.error().to_string()), {}};
   }
   const Verification hardware =
-      EvidenceVerifier(std::move(anchors))
+      EvidenceVerifier(std::move(anchors), &memo)
           .verify(message.evidence, message.endorsements, rcar_report_data(*runtime_data), now);
   if (!hardware.claims) {
     return {hardware.checks, hardware.claims.error(), {}};
@@ -257,7 +258,8 @@ class KeyBroker::Impl {
       anchors = ledger_.anchors();
     }
     const Instant now = clock_.now();
-    MessageVerification verification = verify_message(message, nonce, std::move(anchors), now);
+    MessageVerification verification =
+        verify_message(message, nonce, std::move(anchors), memo_, now);
     const std::lock_guard lock(mutex_);
     if (!verification.attested) {
       return refuse_evidence(message, verification);
@@ -484,6 +486,7 @@ class KeyBroker::Impl {
   };
   std::deque<Strangers> strangers_;  // refusals not written yet, each code once
   const Clock& clock_;
+  SignatureMemo memo_;  // workers of one vendor come with one chain
   Random& random_;
 };
 

@@ -327,7 +327,10 @@ void appraise_hardware(CheckLog& log, const EvidenceClaims& claims, const Policy
   if (const TdxFacts* tdx = claims.tdx(); tdx != nullptr && policy.tdx) {
     appraise_tdx(log, *tdx, *policy.tdx, pcrs);
     appraise_intel_platform(log, tdx->tcb, policy.tdx->platform, claims.crl_checked, now);
-    if (!azure) {  // there the log is the TPM's
+    if (azure) {
+      log.not_applied(E::kTdxEventLog, "a log of the run-time registers",
+                      "on Azure the log is the vTPM's: azure.event_log judges it");
+    } else {
       appraise_event_log(log, E::kTdxEventLog, policy.tdx->event_log, claims.event_log_checked);
     }
   }

@@ -209,4 +209,23 @@ std::map<std::uint32_t, Sha384Digest> replay_sha384(const EventLog& log) {
   return replay<48>(log, kTcgAlgSha384, {});
 }
 
+Result<std::optional<EventLog>> event_log_in(std::span<const EndorsementItem> pool) {
+  const EndorsementItem* found = nullptr;
+  for (const EndorsementItem& item : pool) {
+    if (item.type != kEventLogType) {
+      continue;
+    }
+    if (found != nullptr && found->data != item.data) {
+      return Error(EvidenceError::kEndorsementDuplicate, "two event logs that differ")
+          .with_remedy("give the one log of the boot that the evidence is of");
+    }
+    found = &item;
+  }
+  if (found == nullptr) {
+    return std::optional<EventLog>();
+  }
+  ENSC_TRY_ASSIGN(EventLog log, parse_event_log(found->data));
+  return std::optional(std::move(log));
+}
+
 }  // namespace ensconce

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "chain_words.h"
 #include "ensconce/attestation/endorsements/intel_endorsements.h"
 #include "ensconce/attestation/endorsements/snp_endorsements.h"
 #include "ensconce/attestation/verify/intel_verifier.h"
@@ -14,13 +15,10 @@ namespace ensconce {
 namespace {
 
 using E = AttestationError;
+using internal::outcome;
 using Hardware = HclReport::Hardware;
 
 constexpr std::size_t kNumPcrs = 24;
-
-std::string outcome(const Result<void>& result) {
-  return result ? "holds" : result.error().to_string();
-}
 
 // What a parser says may quote what it read.
 std::string detail_of(const Error& error) { return printable(error.detail(), 256); }

@@ -26,23 +26,11 @@ Result<Verification> verify_snp(const Question& q) {
   return SnpVerifier(q.anchors, q.memo).verify(report, endorsements, q.expected, q.now);
 }
 
-// A pool may hold one event log; of several the first counts.
-Result<std::optional<EventLog>> event_log_of(std::span<const EndorsementItem> pool) {
-  const auto found = std::find_if(pool.begin(), pool.end(), [](const EndorsementItem& item) {
-    return item.type == kEventLogType;
-  });
-  if (found == pool.end()) {
-    return std::optional<EventLog>();
-  }
-  ENSC_TRY_ASSIGN(EventLog log, parse_event_log(found->data));
-  return std::optional(std::move(log));
-}
-
 Result<Verification> verify_intel(const Question& q, bool tdx) {
   ENSC_TRY_ASSIGN(const IntelQuote quote, parse_intel_quote(q.data));
   ENSC_TRY(expect_tee(quote, tdx));
   ENSC_TRY_ASSIGN(const IntelEndorsements endorsements, collect_intel_endorsements(quote, q.pool));
-  ENSC_TRY_ASSIGN(const std::optional<EventLog> log, event_log_of(q.pool));
+  ENSC_TRY_ASSIGN(const std::optional<EventLog> log, event_log_in(q.pool));
   return IntelVerifier(q.anchors, q.memo)
       .verify(quote, endorsements, q.expected, q.now, log.has_value() ? &*log : nullptr);
 }
@@ -50,7 +38,7 @@ Result<Verification> verify_intel(const Question& q, bool tdx) {
 Result<Verification> verify_azure(const Question& q, bool tdx) {
   ENSC_TRY_ASSIGN(const AzureEvidence evidence, parse_azure_evidence(q.data));
   ENSC_TRY(expect_hardware(evidence, tdx));
-  ENSC_TRY_ASSIGN(const std::optional<EventLog> log, event_log_of(q.pool));
+  ENSC_TRY_ASSIGN(const std::optional<EventLog> log, event_log_in(q.pool));
   return AzureVerifier(q.anchors, q.memo)
       .verify(evidence, q.pool, q.expected, q.now, log.has_value() ? &*log : nullptr);
 }

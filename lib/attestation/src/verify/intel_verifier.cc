@@ -1,8 +1,8 @@
 #include "ensconce/attestation/verify/intel_verifier.h"
 
 #include <algorithm>
-#include <array>
 
+#include "chain_words.h"
 #include "ensconce/base/printable.h"
 #include "intel_tcb.h"
 
@@ -10,8 +10,12 @@ namespace ensconce {
 namespace {
 
 using E = AttestationError;
+using internal::ca_text;
+using internal::outcome;
+using internal::quoted;
 using internal::TcbFindings;
 using internal::TdxModuleFinding;
+using internal::unknown_critical_extensions;
 constexpr auto kEcdsa = Certificate::Scheme::kEcdsaSha256;
 
 constexpr std::string_view kPlatformCaName = "Intel SGX PCK Platform CA";
@@ -20,13 +24,6 @@ constexpr std::string_view kPckName = "Intel SGX PCK Certificate";
 constexpr std::string_view kSigningName = "Intel SGX TCB Signing";
 constexpr ByteArray<16> kIntelQeVendor{0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9,
                                        0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
-
-// What a certificate says of itself is its maker's word, of any length and any bytes.
-std::string quoted(const std::string& text) { return "\"" + printable(text) + "\""; }
-
-std::string outcome(const Result<void>& result) {
-  return result ? "holds" : result.error().to_string();
-}
 
 std::string span_of(Instant from, Instant until) {
   return to_rfc3339(from) + " to " + to_rfc3339(until);
@@ -135,25 +132,13 @@ void verify_ca(Case& c) {
   const Certificate& pck = c.endorsed.pck;
   const bool holds = root.is_ca() && root.may_sign_certificates() && ca.is_ca() &&
                      ca.may_sign_certificates() && !pck.is_ca();
-  const auto text = [](const Certificate& certificate) {
-    return std::string(certificate.is_ca() ? "CA" : "no CA") +
-           (certificate.may_sign_certificates() ? "" : " (may not sign certificates)");
-  };
   ENSC_REQUIRE(c.log, E::kIntelCa, holds, "root CA, PCK CA a CA, PCK no CA",
-               "root " + text(root) + ", PCK CA " + text(ca) + ", PCK " + text(pck));
+               "root " + ca_text(root) + ", PCK CA " + ca_text(ca) + ", PCK " + ca_text(pck));
 }
 
 void verify_critical_extensions(Case& c) {
-  constexpr std::array<std::string_view, 2> kKnown{"2.5.29.15", "2.5.29.19"};  // keyUsage, basic…
-  std::string unknown;
-  for (const Certificate* certificate :
-       {&c.endorsed.root, &c.endorsed.pck_ca, &c.endorsed.pck, &c.endorsed.tcb_signing}) {
-    for (const std::string& oid : certificate->critical_extensions()) {
-      if (std::find(kKnown.begin(), kKnown.end(), oid) == kKnown.end()) {
-        unknown += (unknown.empty() ? "" : ", ") + oid;
-      }
-    }
-  }
+  const std::string unknown = unknown_critical_extensions(
+      {&c.endorsed.root, &c.endorsed.pck_ca, &c.endorsed.pck, &c.endorsed.tcb_signing});
   ENSC_REQUIRE(c.log, E::kIntelCriticalExtensions, unknown.empty(),
                "keyUsage and basicConstraints alone",
                unknown.empty() ? "no other" : printable(unknown));

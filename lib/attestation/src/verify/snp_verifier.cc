@@ -1,8 +1,8 @@
 #include "ensconce/attestation/verify/snp_verifier.h"
 
 #include <algorithm>
-#include <array>
 
+#include "chain_words.h"
 #include "ensconce/base/check.h"
 #include "ensconce/base/printable.h"
 
@@ -10,14 +10,11 @@ namespace ensconce {
 namespace {
 
 using E = AttestationError;
+using internal::ca_text;
+using internal::outcome;
+using internal::quoted;
+using internal::unknown_critical_extensions;
 constexpr auto kPss = Certificate::Scheme::kRsaPssSha384;
-
-// What a certificate says of itself is its maker's word, of any length and any bytes.
-std::string quoted(const std::string& text) { return "\"" + printable(text) + "\""; }
-
-std::string outcome(const Result<void>& result) {
-  return result ? "holds" : result.error().to_string();
-}
 
 std::string text_of(const TcbVersion& tcb) {
   std::string out;
@@ -107,24 +104,14 @@ void verify_ca(Case& c) {
   const auto& [vek, ask, ark, crl] = c.chain;
   const bool holds = ark.is_ca() && ark.may_sign_certificates() && ask.is_ca() &&
                      ask.may_sign_certificates() && !vek.is_ca();
-  const auto text = [](const Certificate& certificate) {
-    return std::string(certificate.is_ca() ? "CA" : "no CA") +
-           (certificate.may_sign_certificates() ? "" : " (may not sign certificates)");
-  };
-  ENSC_REQUIRE(c.log, E::kChainCa, holds, "root CA, intermediate CA, chip no CA",
-               "root " + text(ark) + ", intermediate " + text(ask) + ", chip " + text(vek));
+  ENSC_REQUIRE(
+      c.log, E::kChainCa, holds, "root CA, intermediate CA, chip no CA",
+      "root " + ca_text(ark) + ", intermediate " + ca_text(ask) + ", chip " + ca_text(vek));
 }
 
 void verify_critical_extensions(Case& c) {
-  constexpr std::array<std::string_view, 2> kKnown{"2.5.29.15", "2.5.29.19"};  // keyUsage, basic…
-  std::string unknown;
-  for (const Certificate* certificate : {&c.chain.ark, &c.chain.ask, &c.chain.vek}) {
-    for (const std::string& oid : certificate->critical_extensions()) {
-      if (std::find(kKnown.begin(), kKnown.end(), oid) == kKnown.end()) {
-        unknown += (unknown.empty() ? "" : ", ") + oid;
-      }
-    }
-  }
+  const std::string unknown =
+      unknown_critical_extensions({&c.chain.ark, &c.chain.ask, &c.chain.vek});
   ENSC_REQUIRE(c.log, E::kChainCriticalExtensions, unknown.empty(),
                "keyUsage and basicConstraints alone",
                unknown.empty() ? "no other" : printable(unknown));

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "ensconce/attestation/evidence/error.h"
+#include "ensconce/attestation/evidence/evidence_item.h"
 #include "ensconce/crypto/hash.h"
 
 namespace ensconce {
@@ -34,6 +37,10 @@ bool looks_like_event_log(ByteView bytes);
 // zero fill. Every size is bounded, and every event has a digest of each algorithm listed. Errors
 // are EvidenceError::kEventLog.
 Result<EventLog> parse_event_log(ByteView bytes);
+
+// event_log_in reads the log of a pool, if it holds one. Two that differ are
+// EvidenceError::kEndorsementDuplicate: what is there is judged, and one of them would not be.
+Result<std::optional<EventLog>> event_log_in(std::span<const EndorsementItem> pool);
 
 // replay_event_log extends zeros with each event of a register in turn, EV_NO_ACTION left out, and
 // gives each register that was extended. N is 32 (SHA-256, PCRs) or 48 (SHA-384, RTMRs). PCR 0 of
