@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (extensions && extensions->hwid && extensions->hwid->size() == report.chip_id.size()) {
     std::copy(extensions->hwid->begin(), extensions->hwid->end(), report.chip_id.begin());
   }
-  const SnpEndorsements endorsements{*certificate, *certificate, *certificate, std::nullopt};
+  const SnpEndorsements endorsements{*certificate, *certificate, *certificate, {}};
   const TrustAnchor anchor{certificate->spki_sha256(), "Milan", AnchorOrigin::kPrivate};
   const Verification verification =
       SnpVerifier({anchor}).verify(report, endorsements, std::nullopt, certificate->not_before());

@@ -37,7 +37,7 @@ std::string runtime_data() {
 struct Guest {
   std::string runtime = runtime_data();
   std::uint32_t quoted = kAllPcrs;
-  std::optional<EventLog> log;  // that gives PCR 20
+  std::optional<EventLog> log;  // that gives PCR 4; the firmware's others are then zero
 };
 
 // quoted_by_tpm quotes the PCRs selected anew.
@@ -82,7 +82,8 @@ AttestationResult run_snp(const std::string& policy, const Guest& guest = {}) {
   AzureEvidence evidence =
       numbered(vtpm().on_snp(pki, made::report_for(pki, {}), guest.runtime, bound()));
   if (guest.log.has_value()) {
-    evidence.pcrs[20] = replay_sha256(*guest.log).at(20);
+    std::fill_n(evidence.pcrs.begin(), 8, ByteArray<32>{});
+    evidence.pcrs[4] = replay_sha256(*guest.log).at(4);
   }
   return judged(quoted_by_tpm(evidence, guest.quoted), made::anchor_of(pki),
                 pki.endorsements(pki.crl_der(kNow)), policy,
@@ -205,11 +206,13 @@ TEST(AppraiseAzure, WarnsOfAnOpenMeasurementWhateverThePcrs) {
 }
 
 TEST(AppraiseAzure, AffirmsWithTheEventLogThatThePolicyRequires) {
-  const std::string policy = with(snp_policy(), "[azure]", "event_log", "event_log = \"required\"");
   Guest guest;
   guest.log.emplace();
   guest.log->algorithms = {kTcgAlgSha256};
-  guest.log->events = {{20, 1, {{kTcgAlgSha256, Bytes(32, 7)}}, {}}};
+  guest.log->events = {{4, 1, {{kTcgAlgSha256, Bytes(32, 7)}}, {}}};
+  const std::string policy =
+      replaced(with(snp_policy(), "[azure]", "event_log", "event_log = \"required\""),
+               to_hex(Bytes(32, 4)), to_hex(replay_sha256(*guest.log).at(4)));
   EXPECT_EQ(run_snp(policy, guest).outcome(), Outcome::kAffirming);
 }
 

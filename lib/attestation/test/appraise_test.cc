@@ -187,7 +187,7 @@ TEST_F(ClientAppraisal, RefusesEndorsementsThatEndedSince) {
 TEST_F(ClientAppraisal, RefusesWithoutTheRevocationListItRequires) {
   const auto& pki = made::shared_pki();
   SnpEndorsements endorsements = made::endorsements_of(pki);
-  endorsements.crl = std::nullopt;
+  endorsements.crls.clear();
   const Bytes message = sign_beacon(beacon_, signer_);
   statement_.challenge = beacon_challenge(message);
   const Bytes bytes = encode_statement(statement_);

@@ -21,7 +21,7 @@ TEST(SnpEndorsements, AreSortedByContentInAnyOrder) {
   EXPECT_EQ(sorted->vek, made::shared_pki().vek());
   EXPECT_EQ(sorted->ask, made::shared_pki().ask());
   EXPECT_EQ(sorted->ark, made::shared_pki().ark());
-  EXPECT_TRUE(sorted->crl.has_value());
+  EXPECT_EQ(sorted->crls.size(), 1U);
 }
 
 TEST(SnpEndorsements, TakeTheSameItemTwiceAsOne) {
@@ -32,7 +32,7 @@ TEST(SnpEndorsements, TakeTheSameItemTwiceAsOne) {
 
 TEST(SnpEndorsements, RejectTwoForOneRole) {
   static const SnpPki other = made::make_pki();
-  for (const EndorsementItem& extra : other.endorsements(other.crl_der(made::kNow))) {
+  for (const EndorsementItem& extra : other.endorsements({})) {
     std::vector<EndorsementItem> items = good();
     items.push_back(extra);
     EXPECT_TRUE(collect_snp_endorsements(items).error().is(EvidenceError::kEndorsementDuplicate));
@@ -94,7 +94,8 @@ TEST(SnpEndorsements, AreSelectedFromAPool) {
   EXPECT_EQ(sorted->vek, made::shared_pki().vek());
   EXPECT_EQ(sorted->ask, made::shared_pki().ask());
   EXPECT_EQ(sorted->ark, made::shared_pki().ark());
-  EXPECT_EQ(sorted->crl->der(), later);
+  ASSERT_EQ(sorted->crls.size(), 2U);  // this root's two, and not the other product's
+  EXPECT_EQ(sorted->crls.front().der(), later);
   // Nothing that fits: what is there is left for the verifier to judge.
   EXPECT_EQ(select_snp_endorsements(report, genoa.endorsements({})).size(), 3U);
 }
@@ -113,6 +114,37 @@ TEST(SnpEndorsements, RejectAListInThePoolThatDoesNotParse) {
   pool.push_back({std::string(kCertificateType), {0x30, 0x00}});
   EXPECT_TRUE(snp_endorsements_for(report, pool));
   pool.push_back({std::string(kCrlType), {0x30, 0x00}});
+  const auto refused = snp_endorsements_for(report, pool);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(EvidenceError::kEndorsementForm));
+}
+
+// A list that was changed so that it is nobody's would no longer revoke.
+TEST(SnpEndorsements, RejectAListWhoseIssuerIsNotHere) {
+  SnpPkiOptions options;
+  options.product = SnpProduct::kGenoa;
+  static const SnpPki genoa = made::make_pki(options);
+  const SnpReport report = made::report_for(made::shared_pki(), {});
+  std::vector<EndorsementItem> pool = good();
+  pool.push_back({std::string(kCrlType), genoa.crl_der(made::kNow)});
+  const auto refused = snp_endorsements_for(report, pool);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(EvidenceError::kEndorsementUnknown));
+  EXPECT_NE(refused.error().detail().find("ARK-Genoa"), std::string::npos);
+  pool.push_back({std::string(kCertificateType), genoa.ark().der()});
+  EXPECT_TRUE(snp_endorsements_for(report, pool));
+}
+
+TEST(SnpEndorsements, RejectAPoolWithoutEnd) {
+  const SnpReport report = made::report_for(made::shared_pki(), {});
+  std::vector<EndorsementItem> pool = good();
+  const std::size_t own = pool.size();
+  pool.resize(own + 200, {"application/octet-stream", {1}});
+  EXPECT_TRUE(snp_endorsements_for(report, pool));
+  pool.resize(own);
+  pool.resize(64, pool.front());
+  EXPECT_TRUE(snp_endorsements_for(report, pool));
+  pool.push_back(pool.front());
   const auto refused = snp_endorsements_for(report, pool);
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(EvidenceError::kEndorsementForm));

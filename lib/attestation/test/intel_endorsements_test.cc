@@ -372,7 +372,9 @@ TEST(IntelEndorsements, KeepWhatDoesNotFitForTheVerifierToJudge) {
 TEST(IntelEndorsements, KeepAChainThatDoesNotLeadUp) {
   const Certificate ca = pki().ca_of("Intel SGX PCK Processor CA", pki().root);
   const Certificate root = pki().root_from(kFrom, "Another Root");
-  const IntelEndorsements got = collected(quote_with({pki().pck, ca, root}), pool());
+  const IntelEndorsements got =
+      collected(quote_with({pki().pck, ca, root}),
+                pool_with({certificate_item(pki().ca), certificate_item(pki().root)}));
   EXPECT_EQ(got.pck_ca, ca);
   EXPECT_EQ(got.root, root);
   // An issuer that is no CA is the issuer nevertheless, for the verifier to refuse.
@@ -428,9 +430,13 @@ TEST(IntelEndorsements, DoWithoutLists) {
   const IntelEndorsements none = collected(td_quote(), items);
   EXPECT_FALSE(none.pck_crl.has_value());
   EXPECT_FALSE(none.root_crl.has_value());
-  // Another issuer's list is none.
+  // Another issuer's list is none; of nobody who is here, it is refused.
   const Certificate processor = pki().ca_of("Intel SGX PCK Processor CA", pki().root);
   items.push_back(list_item(pki().list_of(processor)));
+  const auto refused = collect_intel_endorsements(td_quote(), items);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().is(EvidenceError::kEndorsementUnknown));
+  items.push_back({std::string(kCertificateType), processor.der()});
   EXPECT_FALSE(collected(td_quote(), items).pck_crl.has_value());
 }
 
@@ -707,8 +713,10 @@ TEST_F(RealCollateral, SetsAreFoundInOneLargePool) {
       items.push_back({std::string(kTcbInfoType), file(entry.path() / "tcb_info.json")});
       items.push_back({std::string(kQeIdentityType), file(entry.path() / "qe_identity.json")});
       items.push_back({std::string(kCrlType), file(entry.path() / "pck_crl.der")});
-      for (const Certificate& c : pem_file(entry.path() / "tcb_signing_chain.pem")) {
-        certificates.insert(c.der());
+      for (const char* chain : {"tcb_signing_chain.pem", "pck_crl_issuer_chain.pem"}) {
+        for (const Certificate& c : pem_file(entry.path() / chain)) {
+          certificates.insert(c.der());
+        }
       }
     }
     items.push_back({std::string(kCrlType), file(sets / set / "root_ca_crl.der")});

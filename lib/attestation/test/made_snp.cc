@@ -22,7 +22,7 @@ TrustAnchor anchor_of(const SnpPki& pki, AnchorOrigin origin) {
 }
 
 SnpEndorsements endorsements_of(const SnpPki& pki) {
-  return {pki.vek(), pki.ask(), pki.ark(), RevocationList::from_der(pki.crl_der(kNow)).value()};
+  return {pki.vek(), pki.ask(), pki.ark(), {RevocationList::from_der(pki.crl_der(kNow)).value()}};
 }
 
 ByteArray<48> measurement() {

@@ -32,8 +32,7 @@ class RealSnp : public testing::Test {
 
   static Verification verify(const SnpReport& report, const fs::path& vek, const fs::path& ask,
                              const fs::path& ark, Instant at) {
-    const SnpEndorsements endorsements{certificate(vek), certificate(ask), certificate(ark),
-                                       std::nullopt};
+    const SnpEndorsements endorsements{certificate(vek), certificate(ask), certificate(ark), {}};
     return SnpVerifier(vendor_anchors()).verify(report, endorsements, report.report_data, at);
   }
 

@@ -78,7 +78,7 @@ TEST(SignatureMemo, ChangesNoVerdict) {
             .claims.error()
             .is(E::kCertExpired));
     SnpEndorsements revoked = endorsements;
-    revoked.crl = RevocationList::from_der(pki.crl_der(made::kNow, {0x10001})).value();
+    revoked.crls = {RevocationList::from_der(pki.crl_der(made::kNow, {0x10001})).value()};
     EXPECT_TRUE(
         verifier.verify(report, revoked, data, made::kNow).claims.error().is(E::kCrlRevoked));
   }

@@ -458,7 +458,7 @@ TEST(SnpVerify, RejectsCertificatesOutsideTheirTime) {
 
 Verification with_crl(const SnpPki& pki, const Bytes& crl, Instant now = kNow) {
   SnpEndorsements endorsements = made::endorsements_of(pki);
-  endorsements.crl = RevocationList::from_der(crl).value();
+  endorsements.crls = {RevocationList::from_der(crl).value()};
   return made::verify_made(pki, good_report(pki), endorsements, expected_data(), now);
 }
 
@@ -484,10 +484,26 @@ TEST(SnpVerify, RejectsARevocationListOfSomebodyElse) {
   expect_only(with_crl(pki, foreign), E::kCrlSignature);
 }
 
+// The vendor has a list beside its VCEKs and one beside its VLEKs.
+TEST(SnpVerify, JudgesEveryRevocationListOfTheRoot) {
+  const SnpPki& pki = made::shared_pki();
+  static const SnpPki other = made::make_pki();  // of the same names
+  SnpEndorsements endorsements = made::endorsements_of(pki);
+  const auto verify_with = [&](const Bytes& crl) {
+    endorsements.crls.resize(1, endorsements.crls.front());
+    endorsements.crls.push_back(RevocationList::from_der(crl).value());
+    return made::verify_made(pki, good_report(pki), endorsements, expected_data());
+  };
+  const Instant before = kNow - std::chrono::hours(24 * 60);  // out of time, as the other is not
+  EXPECT_TRUE(verify_with(pki.crl_der(before)).claims);
+  expect_only(verify_with(pki.crl_der(before, {0x10001})), E::kCrlRevoked);
+  expect_only(verify_with(other.crl_der(before)), E::kCrlSignature);
+}
+
 TEST(SnpVerify, SaysThatThereWasNoRevocationList) {
   const SnpPki& pki = made::shared_pki();
   SnpEndorsements endorsements = made::endorsements_of(pki);
-  endorsements.crl = std::nullopt;
+  endorsements.crls.clear();
   const auto verification = made::verify_made(pki, good_report(pki), endorsements, expected_data());
   ASSERT_TRUE(verification.claims);
   EXPECT_FALSE(verification.claims.value()->crl_checked);
@@ -497,9 +513,9 @@ TEST(SnpVerify, SaysThatThereWasNoRevocationList) {
 TEST(SnpVerify, EndsWithTheFirstOfItsEndorsements) {
   const SnpPki& pki = made::shared_pki();
   EXPECT_EQ(verify(pki).claims.value()->endorsed_until,
-            made::endorsements_of(pki).crl->next_update());
+            made::endorsements_of(pki).crls.front().next_update());
   SnpEndorsements endorsements = made::endorsements_of(pki);
-  endorsements.crl = std::nullopt;
+  endorsements.crls.clear();
   EXPECT_EQ(made::verify_made(pki, good_report(pki), endorsements, expected_data())
                 .claims.value()
                 ->endorsed_until,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ensconce/codec/der.h"
+#include "list_issuers.h"
 
 namespace ensconce {
 namespace {
@@ -416,6 +417,7 @@ Result<IntelEndorsements> collect_intel_endorsements(const IntelQuote& quote,
   }
   const Selection s = Selector(quote, own, pool).select();
   ENSC_TRY(all_there(quote, s));
+  ENSC_TRY(internal::expect_issuers_of_lists(pool.lists, {own, pool.certificates}));
   return IntelEndorsements{*s.pck.item,       *s.ca.item,        *s.root.item,
                            *s.signing.item,   *s.tcb_info.item,  *s.identity.item,
                            copied(s.pck_crl), copied(s.root_crl)};

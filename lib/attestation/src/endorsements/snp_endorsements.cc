@@ -7,11 +7,13 @@
 #include "../evidence/snp_roles.h"
 #include "ensconce/base/printable.h"
 #include "ensconce/codec/der.h"
+#include "list_issuers.h"
 
 namespace ensconce {
 namespace {
 
-constexpr std::size_t kMaxItems = 16;
+constexpr std::size_t kMaxItems = 16;      // of one chain
+constexpr std::size_t kMaxPoolItems = 64;  // of which a chain is selected
 constexpr std::string_view kArc = "1.3.6.1.4.1.3704.1.";
 
 Error bad(std::string detail) { return Error(EvidenceError::kEndorsementForm, std::move(detail)); }
@@ -35,7 +37,7 @@ struct Slots {
   std::optional<Certificate> vek;
   std::optional<Certificate> ask;
   std::optional<Certificate> ark;
-  std::optional<RevocationList> crl;
+  std::vector<RevocationList> crls;
 };
 
 Result<void> sort_certificate(const EndorsementItem& item, Slots& slots) {
@@ -118,8 +120,8 @@ Result<std::string> text(const Certificate& vek, std::string_view suffix, const 
   return out;
 }
 
-// complete is a chain of which no role is empty; the list may be.
-Result<SnpEndorsements> complete(const Slots& slots) {
+// complete is a chain of which no role is empty; there may be no list.
+Result<SnpEndorsements> complete(Slots slots) {
   if (!slots.vek.has_value()) {
     return missing("the chip's certificate (VCEK or VLEK)",
                    "fetch it from the vendor for this chip id and TCB, or ask the host for its "
@@ -132,7 +134,11 @@ Result<SnpEndorsements> complete(const Slots& slots) {
   if (!slots.ark.has_value()) {
     return missing("the root certificate (ARK)", "fetch the vendor's cert_chain for this product");
   }
-  return SnpEndorsements{*slots.vek, *slots.ask, *slots.ark, slots.crl};
+  std::stable_sort(slots.crls.begin(), slots.crls.end(),
+                   [](const RevocationList& a, const RevocationList& b) {
+                     return b.this_update() < a.this_update();
+                   });
+  return SnpEndorsements{*slots.vek, *slots.ask, *slots.ark, std::move(slots.crls)};
 }
 
 }  // namespace
@@ -150,12 +156,12 @@ Result<SnpEndorsements> collect_snp_endorsements(std::span<const EndorsementItem
       if (!crl) {
         return bad(crl.error().to_string());
       }
-      ENSC_TRY(put(slots.crl, *crl, "revocation list"));
+      slots.crls.push_back(*crl);
     } else {
       return Error(EvidenceError::kEndorsementUnknown, "an endorsement of another type");
     }
   }
-  return complete(slots);
+  return complete(std::move(slots));
 }
 
 Result<SnpVekExtensions> parse_snp_vek_extensions(const Certificate& vek) {
@@ -212,41 +218,48 @@ struct Pool {
   std::vector<Certificate> leaves;
   std::vector<Certificate> intermediates;
   std::vector<Certificate> roots;
+  std::vector<Certificate> others;  // issuers of other lists
   std::vector<RevocationList> crls;
 };
 
-bool take_list(const EndorsementItem& item, Pool& pool) {
-  auto crl = RevocationList::from_der(item.data);
-  if (crl) {
-    pool.crls.push_back(*crl);
+void take_certificate(const Certificate& certificate, Pool& pool) {
+  switch (internal::snp_role_of(certificate)) {
+    case internal::SnpRole::kLeaf:
+      pool.leaves.push_back(certificate);
+      break;
+    case internal::SnpRole::kIntermediate:
+      pool.intermediates.push_back(certificate);
+      break;
+    case internal::SnpRole::kRoot:
+      pool.roots.push_back(certificate);
+      break;
+    case internal::SnpRole::kNone:
+      pool.others.push_back(certificate);
+      break;
   }
-  return crl.has_value();
 }
 
-// What an item is its content says; its type says what to try first.
-Pool sorted(std::span<const EndorsementItem> items) {
+// A list that does not parse may be the one that revokes: it is not left out like a certificate,
+// whose absence refuses anyway. Of other types a pool may have what it likes.
+Result<Pool> sorted(std::span<const EndorsementItem> items) {
   Pool pool;
+  std::size_t known = 0;
   for (const EndorsementItem& item : items) {
-    if (item.type == kCrlType && take_list(item, pool)) {
+    const bool list = item.type == kCrlType;
+    if (!list && item.type != kCertificateType) {
       continue;
     }
-    const auto certificate = Certificate::from_der(item.data);
-    if (!certificate) {
-      (void)(item.type != kCrlType && take_list(item, pool));
-      continue;
+    if (++known > kMaxPoolItems) {
+      return bad("more than 64 certificates and revocation lists");
     }
-    switch (internal::snp_role_of(*certificate)) {
-      case internal::SnpRole::kLeaf:
-        pool.leaves.push_back(*certificate);
-        break;
-      case internal::SnpRole::kIntermediate:
-        pool.intermediates.push_back(*certificate);
-        break;
-      case internal::SnpRole::kRoot:
-        pool.roots.push_back(*certificate);
-        break;
-      case internal::SnpRole::kNone:
-        break;
+    if (list) {
+      auto crl = RevocationList::from_der(item.data);
+      if (!crl) {
+        return bad(crl.error().to_string());
+      }
+      pool.crls.push_back(*std::move(crl));
+    } else if (const auto certificate = Certificate::from_der(item.data); certificate) {
+      take_certificate(*certificate, pool);
     }
   }
   return pool;
@@ -263,8 +276,7 @@ void keep_if(std::vector<T>& items, const Fits& fits) {
 }
 
 // selected keeps, of what a pool holds, what leads from the report's chip to a root.
-Pool selected(const SnpReport& report, std::span<const EndorsementItem> items) {
-  Pool pool = sorted(items);
+Pool selected(const SnpReport& report, Pool pool) {
   if (pool.leaves.empty()) {
     return {};  // without a leaf no chain is the report's
   }
@@ -284,15 +296,11 @@ Pool selected(const SnpReport& report, std::span<const EndorsementItem> items) {
       return pool.intermediates.front().issued_by_name(root);
     });
   }
-  // A list of another product's root is no list at all; of two by one root the later counts.
-  std::vector<RevocationList> latest;
-  for (const RevocationList& crl : pool.crls) {
-    if (!pool.roots.empty() && crl.issued_by_name(pool.roots.front()) &&
-        (latest.empty() || latest.front().this_update() < crl.this_update())) {
-      latest = {crl};
-    }
-  }
-  pool.crls = std::move(latest);
+  // A list of another product's root says nothing of this chain. All of this root's count: the
+  // vendor publishes one beside its VCEKs and another beside its VLEKs.
+  std::erase_if(pool.crls, [&](const RevocationList& crl) {
+    return pool.roots.empty() || !crl.issued_by_name(pool.roots.front());
+  });
   return pool;
 }
 
@@ -300,7 +308,8 @@ Pool selected(const SnpReport& report, std::span<const EndorsementItem> items) {
 
 std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
                                                      std::span<const EndorsementItem> items) {
-  const Pool pool = selected(report, items);
+  auto all = sorted(items);
+  const Pool pool = all ? selected(report, *std::move(all)) : Pool();
   std::vector<EndorsementItem> out;
   for (const auto* group : {&pool.leaves, &pool.intermediates, &pool.roots}) {
     for (const Certificate& certificate : *group) {
@@ -326,32 +335,21 @@ Result<SnpEndorsements> collected(const Pool& pool) {
   for (const Certificate& one : pool.roots) {
     ENSC_TRY(put(slots.ark, one, kArkRole));
   }
-  for (const RevocationList& one : pool.crls) {
-    slots.crl = one;
-  }
-  return complete(slots);
-}
-
-// A list that does not parse may be the one that revokes: it is not left out like a certificate,
-// whose absence refuses anyway.
-Result<void> expect_lists_parse(std::span<const EndorsementItem> pool) {
-  for (const EndorsementItem& item : pool) {
-    if (item.type != kCrlType) {
-      continue;
-    }
-    if (const auto list = RevocationList::from_der(item.data); !list) {
-      return bad(list.error().to_string());
-    }
-  }
-  return ok();
+  slots.crls = pool.crls;
+  return complete(std::move(slots));
 }
 
 }  // namespace
 
 Result<SnpEndorsements> snp_endorsements_for(const SnpReport& report,
-                                             std::span<const EndorsementItem> pool) {
-  ENSC_TRY(expect_lists_parse(pool));
-  auto endorsements = collected(selected(report, pool));
+                                             std::span<const EndorsementItem> items) {
+  ENSC_TRY_ASSIGN(Pool pool, sorted(items));
+  const Result<void> issuers = internal::expect_issuers_of_lists(
+      pool.crls, {pool.leaves, pool.intermediates, pool.roots, pool.others});
+  auto endorsements = collected(selected(report, std::move(pool)));
+  if (endorsements && !issuers) {
+    return issuers.error();
+  }
   const auto path = kds_vcek_path(report);
   if (endorsements || !path || !endorsements.error().is(EvidenceError::kEndorsementMissing)) {
     return endorsements;

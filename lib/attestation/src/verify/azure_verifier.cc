@@ -19,6 +19,7 @@ using internal::outcome;
 using Hardware = HclReport::Hardware;
 
 constexpr std::size_t kNumPcrs = 24;
+constexpr std::uint32_t kNumFirmwarePcrs = 8;
 
 // What a parser says may quote what it read.
 std::string detail_of(const Error& error) { return printable(error.detail(), 256); }
@@ -156,8 +157,10 @@ void verify_extra_data(Case& c, const TpmAttest& attest, const ExpectedReportDat
                to_hex(extra) + " (" + std::to_string(extra.size()) + " bytes)");
 }
 
-// A guest extends other registers later, which no firmware's log tells of: those the log extends
-// are compared.
+// The firmware's log tells of the firmware's registers: of those that are quoted, one it does not
+// extend was never extended (TCG PC Client Platform Firmware Profile: 0 to 7 begin at zero). A
+// guest extends others later, which no firmware's log tells of: of these, those it extends are
+// compared.
 void verify_event_log(Case& c, const TpmAttest& attest, const EventLog* log) {
   if (log == nullptr) {
     c.log.not_applied(E::kEventLogReplay, "an event log of the TPM", "none was given");
@@ -175,8 +178,14 @@ void verify_event_log(Case& c, const TpmAttest& attest, const EventLog* log) {
       break;  // a log names as many registers as it has events
     }
   }
+  for (std::uint32_t pcr = 0; pcr < std::min<std::size_t>(kNumFirmwarePcrs, c.evidence.pcrs.size());
+       ++pcr) {
+    if (is_quoted(attest, pcr) && !replayed.contains(pcr) && !all_zero(c.evidence.pcrs[pcr])) {
+      differs += " PCR " + std::to_string(pcr) + " never extended";
+    }
+  }
   ENSC_REQUIRE(c.log, E::kEventLogReplay, !replayed.empty() && differs.empty(),
-               "the quoted PCRs of the registers it extends",
+               "the quoted PCRs, of the firmware's and of those it extends",
                replayed.empty()  ? "it extends none"
                : differs.empty() ? "the same"
                                  : "another:" + differs);

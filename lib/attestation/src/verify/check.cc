@@ -309,7 +309,8 @@ constexpr std::array<CheckInfo, kNumChecks> kChecks{{
     {E::kEventLogReplay, "event_log.replay", kSig,
      "the event log replays to the registers, and has no event of one that is not vouched for: "
      "RTMR0 to RTMR3 of a quote by SHA-384 (UEFI 2.10 section 38; MRTD is not replayed), the "
-     "quoted PCRs of a TPM by SHA-256 (TCG PC Client Platform Firmware Profile)",
+     "quoted PCRs of a TPM by SHA-256, of 0 to 7 all that are not zero (TCG PC Client Platform "
+     "Firmware Profile)",
      "a log could tell of a boot that never was",
      "send the event log of the guest that made the evidence, whole"},
     // Azure.

@@ -101,7 +101,7 @@ void verify_names(Case& c) {
 }
 
 void verify_ca(Case& c) {
-  const auto& [vek, ask, ark, crl] = c.chain;
+  const auto& [vek, ask, ark, crls] = c.chain;
   const bool holds = ark.is_ca() && ark.may_sign_certificates() && ask.is_ca() &&
                      ask.may_sign_certificates() && !vek.is_ca();
   ENSC_REQUIRE(
@@ -242,29 +242,46 @@ void verify_validity(Case& c) {
   c.claims.endorsed_until = until;
 }
 
-// AMD 57230: the ARK's list names intermediates; no list exists for chips, whose certificates all
-// have serial 0.
+// AMD 57230: the ARK's lists name intermediates; no list exists for chips, whose certificates all
+// have serial 0. There may be several: each must be the root's, the latest in time, and what any of
+// them revokes stays revoked.
 void verify_crl(Case& c) {
-  if (!c.chain.crl.has_value()) {
+  const std::vector<RevocationList>& lists = c.chain.crls;
+  if (lists.empty()) {
     for (const E code : {E::kCrlSignature, E::kCrlTime, E::kCrlRevoked}) {
       c.log.not_applied(code, "a revocation list", "none was given");
     }
     return;
   }
-  const RevocationList& crl = *c.chain.crl;
-  const Result<void> signature = c.signatures.list(crl, c.chain.ark, kPss);
-  const bool by_root = crl.issued_by_name(c.chain.ark) && c.chain.ark.may_sign_crls();
-  ENSC_REQUIRE(c.log, E::kCrlSignature, by_root && signature.has_value(),
-               "a list by " + quoted(c.chain.ark.subject_cn()),
-               by_root ? outcome(signature) : "a list by somebody else");
-  const auto next = crl.next_update();
-  ENSC_REQUIRE(c.log, E::kCrlTime, next.has_value() && crl.this_update() <= c.now && c.now <= *next,
-               to_rfc3339(crl.this_update()) + " to " +
+  const bool may_sign = c.chain.ark.may_sign_crls();
+  std::string signatures = "holds";
+  bool revoked = false;
+  for (const RevocationList& list : lists) {
+    const Result<void> signature = c.signatures.list(list, c.chain.ark, kPss);
+    if (!may_sign || !list.issued_by_name(c.chain.ark)) {
+      signatures = "a list by somebody else";
+    } else if (!signature) {
+      signatures = outcome(signature);
+    }
+    revoked = revoked || list.lists(c.chain.ask);
+  }
+  ENSC_REQUIRE(c.log, E::kCrlSignature, signatures == "holds",
+               (lists.size() == 1 ? "a list by " : std::to_string(lists.size()) + " lists by ") +
+                   quoted(c.chain.ark.subject_cn()),
+               signatures);
+  const RevocationList& latest = *std::max_element(
+      lists.begin(), lists.end(), [](const RevocationList& a, const RevocationList& b) {
+        return a.this_update() < b.this_update();
+      });
+  const auto next = latest.next_update();
+  ENSC_REQUIRE(c.log, E::kCrlTime,
+               next.has_value() && latest.this_update() <= c.now && c.now <= *next,
+               to_rfc3339(latest.this_update()) + " to " +
                    (next.has_value() ? to_rfc3339(*next) : "no nextUpdate"),
                to_rfc3339(c.now));
-  const bool revoked = crl.lists(c.chain.ask);
   const std::string serial = "serial " + to_hex(c.chain.ask.serial());
-  ENSC_REQUIRE(c.log, E::kCrlRevoked, !revoked, serial + " not on the list",
+  ENSC_REQUIRE(c.log, E::kCrlRevoked, !revoked,
+               serial + (lists.size() == 1 ? " not on the list" : " on none of the lists"),
                revoked ? "revoked" : "not on the list");
   if (next.has_value()) {
     c.claims.endorsed_until = std::min(c.claims.endorsed_until, *next);

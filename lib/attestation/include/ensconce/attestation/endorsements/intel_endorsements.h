@@ -141,7 +141,8 @@ Result<std::vector<Certificate>> certificates_of_quote(const IntelQuote& quote);
 // from the pool) and the rest from the pool, of which it keeps what fits by content: TCB info by
 // TEE, FMSPC and PCE id; the identity by TEE; lists by issuer; of several that fit the one issued
 // last. Where nothing fits but something of the kind is there, that is kept, for the verifier to
-// say what is wrong; but a list of another issuer is no list at all. A role left empty is
+// say what is wrong; but a list of another issuer is no list at all, and one whose issuer neither
+// pool nor quote have a certificate of is kEndorsementUnknown. A role left empty is
 // kEndorsementMissing (CRLs may be absent), with the path of Intel's service that has it as remedy.
 // Items of types this code does not know are passed over; one of a known type that does not parse
 // is refused.

@@ -18,7 +18,7 @@ struct SnpEndorsements {
   Certificate vek;  // VCEK or VLEK
   Certificate ask;  // ASK or ASVK
   Certificate ark;
-  std::optional<RevocationList> crl;
+  std::vector<RevocationList> crls;  // of the ARK, latest first
 };
 
 // collect_snp_endorsements sorts leaf, intermediate and root by content. The same certificate twice
@@ -27,13 +27,15 @@ struct SnpEndorsements {
 Result<SnpEndorsements> collect_snp_endorsements(std::span<const EndorsementItem> items);
 
 // select_snp_endorsements keeps, of a pool such as a directory of certificates, those that lead by
-// name from the report's chip to a root, and the lists of that root. It drops and never judges:
-// hand what is left to collect_snp_endorsements.
+// name from the report's chip to a root, and the lists of that root; of a pool that is no pool,
+// nothing. It drops and never judges: hand what is left to collect_snp_endorsements.
 std::vector<EndorsementItem> select_snp_endorsements(const SnpReport& report,
                                                      std::span<const EndorsementItem> pool);
 
 // snp_endorsements_for selects of a pool and collects; where the chip's certificate is missing the
-// remedy says where the vendor has it. A revocation list that does not parse is kEndorsementForm.
+// remedy says where the vendor has it. A revocation list that does not parse, and more than 64
+// items, are kEndorsementForm; a list whose issuer no certificate of the pool is, is
+// kEndorsementUnknown.
 Result<SnpEndorsements> snp_endorsements_for(const SnpReport& report,
                                              std::span<const EndorsementItem> pool);
 
