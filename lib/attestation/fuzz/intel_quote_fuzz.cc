@@ -3,6 +3,7 @@
 
 #include "ensconce/attestation/evidence/intel_quote.h"
 
+#include "ensconce/attestation/endorsements/intel_endorsements.h"
 #include "ensconce/base/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -18,6 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Bytes signed_part = intel_quote_signed_part(*quote);
     ENSC_CHECK(equal(signed_part, input.first(signed_part.size())));
     ENSC_CHECK(looks_like_intel_quote(input));
+    // What a quote carries, and what it asks for beside it.
+    if (const auto own = certificates_of_quote(*quote); !own) {
+      ENSC_CHECK(own.error().is(EvidenceError::kIntelCertification));
+    }
+    ENSC_CHECK(!collect_intel_endorsements(*quote, {}));
+    ENSC_CHECK(!missing_intel_endorsements(*quote, {}).empty());
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "ensconce/codec/utf8.h"
 #include "text.h"
 
 namespace ensconce::cbor {
@@ -215,7 +216,7 @@ class Decoder {
       }
       case kText: {
         ENSC_TRY_ASSIGN(const ByteView bytes, string(h.argument));
-        if (!internal::is_utf8(as_text(bytes))) {
+        if (!is_utf8(as_text(bytes))) {
           return Error(CodecError::kBadCbor, "text that is not UTF-8");
         }
         return Value(as_text(bytes));

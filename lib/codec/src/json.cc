@@ -8,6 +8,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "ensconce/codec/utf8.h"
 #include "text.h"
 
 // Boost.JSON's tokeniser is compiled into this file, and no more of Boost.JSON than it needs: a
@@ -216,7 +217,7 @@ void write_text(std::string& out, std::string_view text) {
       continue;
     }
     if (byte >= 0x80) {
-      const std::size_t len = internal::utf8_length(text.substr(plain));
+      const std::size_t len = utf8_length(text.substr(plain));
       if (len == 0) {
         flush();
         text.remove_prefix(1);
@@ -356,7 +357,7 @@ bool utf16_less(std::string_view a, std::string_view b) {
 }
 
 Result<void> write_canonical_text(std::string& out, std::string_view text) {
-  if (!internal::is_utf8(text)) {
+  if (!is_utf8(text)) {
     return Error(CodecError::kBadJson, "text that is not UTF-8 has no canonical form");
   }
   write_text(out, text);

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "ensconce/codec/der.h"
+#include "ensconce/codec/utf8.h"
 #include "openssl.h"
 
 namespace ensconce::internal {
@@ -61,8 +62,43 @@ bool next_is(const ByteReader& reader, std::uint8_t tag) {
   return octet && *octet == tag;
 }
 
+// X.690 section 8.19: subidentifiers of seven bits an octet, none begun with zeros, the last whole.
+Result<der::Element> take_oid(ByteReader& reader, std::string_view what) {
+  ENSC_TRY_ASSIGN(const der::Element oid, take(reader, kOid, what));
+  bool begins = true;
+  for (const std::uint8_t octet : oid.content) {
+    if (begins && octet == 0x80) {
+      return bad("an object identifier that is not minimal").with_context(what);
+    }
+    begins = (octet & 0x80U) == 0;
+  }
+  if (oid.content.empty() || !begins) {
+    return bad("an object identifier that is empty or cut off").with_context(what);
+  }
+  return oid;
+}
+
 Result<void> done(const ByteReader& reader, std::string_view what) {
   return reader.remaining() == 0 ? ok() : bad("something after it").with_context(what);
+}
+
+// AlgorithmIdentifier ::= SEQUENCE { OBJECT IDENTIFIER, parameters OPTIONAL }; parameters are a
+// SEQUENCE, an OBJECT IDENTIFIER (a named curve) or NULL in all that we know.
+Result<der::Element> take_algorithm(ByteReader& reader, std::string_view what) {
+  ENSC_TRY_ASSIGN(const der::Element whole, take(reader, der::kSequence, what));
+  ByteReader fields(whole.content);
+  ENSC_TRY(take_oid(fields, what));
+  if (next_is(fields, kOid)) {
+    ENSC_TRY(take_oid(fields, what));
+  } else if (fields.remaining() > 0) {
+    ENSC_TRY_ASSIGN(const der::Element parameters, take(fields, what));
+    const bool null = parameters.tag == kNull && parameters.content.empty();
+    if (!null && parameters.tag != der::kSequence) {
+      return bad("parameters of another kind").with_context(what);
+    }
+  }
+  ENSC_TRY(done(fields, what));
+  return whole;
 }
 
 // magnitude drops the leading zeros of a number, but not its last digit.
@@ -98,7 +134,7 @@ Result<Parts> read_signed_form(ByteView bytes) {
   ENSC_TRY(done(reader, "document"));
   ByteReader fields(whole.content);
   ENSC_TRY_ASSIGN(const der::Element tbs, take(fields, der::kSequence, "tbs"));
-  ENSC_TRY_ASSIGN(const der::Element algorithm, take(fields, der::kSequence, "signatureAlgorithm"));
+  ENSC_TRY_ASSIGN(const der::Element algorithm, take_algorithm(fields, "signatureAlgorithm"));
   ENSC_TRY_ASSIGN(const der::Element signature, take(fields, kBitString, "signature"));
   if (fields.remaining() != 0 || signature.content.empty() || signature.content[0] != 0) {
     return bad("signature: not a whole number of octets, or something after it");
@@ -146,6 +182,22 @@ struct Attribute {
   ByteView value;
 };
 
+// X.520's DirectoryString but for its two wide kinds, and the one of e-mail addresses.
+bool is_name_text(const der::Element& value) {
+  constexpr std::uint8_t kTeletexString = 0x14;
+  constexpr std::uint8_t kIa5String = 0x16;
+  switch (value.tag) {
+    case kUtf8String:
+      return is_utf8(as_text(value.content));
+    case kPrintableString:
+    case kIa5String:
+      return std::all_of(value.content.begin(), value.content.end(),
+                         [](std::uint8_t octet) { return octet < 0x80; });
+    default:
+      return value.tag == kTeletexString;
+  }
+}
+
 // Name ::= SEQUENCE OF SET OF SEQUENCE { OBJECT IDENTIFIER, value }. No part of it is empty but
 // the whole may be.
 Result<std::vector<Attribute>> read_name(ByteView name) {
@@ -160,9 +212,12 @@ Result<std::vector<Attribute>> read_name(ByteView name) {
     do {
       ENSC_TRY_ASSIGN(const der::Element pair, take(attributes, der::kSequence, "name"));
       ByteReader fields(pair.content);
-      ENSC_TRY_ASSIGN(const der::Element type, take(fields, kOid, "name"));
+      ENSC_TRY_ASSIGN(const der::Element type, take_oid(fields, "name"));
       ENSC_TRY_ASSIGN(const der::Element value, take(fields, "name"));
       ENSC_TRY(done(fields, "name"));
+      if (!is_name_text(value)) {
+        return bad("a name of other than text");
+      }
       if (out.size() == kMaxNameAttributes) {
         return bad("a name of too many parts");
       }
@@ -211,7 +266,7 @@ Result<RawExtension> take_extension(ByteReader& reader) {
   ENSC_TRY_ASSIGN(const der::Element whole, take(reader, der::kSequence, "extension"));
   ByteReader fields(whole.content);
   RawExtension out;
-  ENSC_TRY_ASSIGN(const der::Element oid, take(fields, kOid, "extension"));
+  ENSC_TRY_ASSIGN(const der::Element oid, take_oid(fields, "extension"));
   out.oid = oid.whole;
   if (next_is(fields, kBoolean)) {
     ENSC_TRY_ASSIGN(out.critical, take_flag(fields, "critical"));
@@ -293,9 +348,7 @@ Result<void> read_known_extensions(CertificateForm& out) {
 Result<Bytes> take_spki(ByteReader& reader) {
   ENSC_TRY_ASSIGN(const der::Element spki, take(reader, der::kSequence, "subjectPublicKeyInfo"));
   ByteReader fields(spki.content);
-  ENSC_TRY_ASSIGN(const der::Element algorithm, take(fields, der::kSequence, "key algorithm"));
-  ByteReader inside(algorithm.content);
-  ENSC_TRY(take(inside, kOid, "key algorithm"));
+  ENSC_TRY(take_algorithm(fields, "key algorithm"));
   ENSC_TRY_ASSIGN(const der::Element key, take(fields, kBitString, "key"));
   ENSC_TRY(done(fields, "subjectPublicKeyInfo"));
   if (key.content.empty() || key.content[0] != 0) {
@@ -352,7 +405,7 @@ Result<CertificateForm> read_certificate(ByteView der) {
     return bad("not an X.509 v3 certificate");
   }
   ENSC_TRY_ASSIGN(out.serial, take_serial(tbs));
-  ENSC_TRY_ASSIGN(const der::Element inner, take(tbs, der::kSequence, "tbs.signature"));
+  ENSC_TRY_ASSIGN(const der::Element inner, take_algorithm(tbs, "tbs.signature"));
   ENSC_TRY_ASSIGN(out.issuer, take_name(tbs));
   ENSC_TRY_ASSIGN(const der::Element validity, take(tbs, der::kSequence, "validity"));
   ByteReader times(validity.content);
@@ -391,7 +444,7 @@ Result<CrlForm> read_crl(ByteView der) {
   if (!equal(version.content, Bytes{1})) {
     return bad("not a v2 CRL");
   }
-  ENSC_TRY_ASSIGN(const der::Element inner, take(tbs, der::kSequence, "tbs.signature"));
+  ENSC_TRY_ASSIGN(const der::Element inner, take_algorithm(tbs, "tbs.signature"));
   ENSC_TRY_ASSIGN(out.issuer, take_name(tbs));
   ENSC_TRY_ASSIGN(out.this_update, take_time(tbs));
   if (next_is(tbs, kUtcTime) || next_is(tbs, kGeneralizedTime)) {
