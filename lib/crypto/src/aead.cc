@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "openssl.h"
+#include "aead_ctx.h"
 
-namespace ensconce {
-
+namespace ensconce::ossl {
 namespace {
 
 // OpenSSL counts in int.
@@ -26,16 +25,58 @@ bool run(EVP_CIPHER_CTX* ctx, ByteView in, std::uint8_t* out) {
   return true;
 }
 
-ossl::CipherCtx make_ctx(const Aes256Key& key, bool encrypt) {
-  ossl::CipherCtx ctx(EVP_CIPHER_CTX_new());
+}  // namespace
+
+CipherCtx aead_ctx(const EVP_CIPHER* cipher, ByteView key, bool encrypt) {
+  CipherCtx ctx(EVP_CIPHER_CTX_new());
   ENSC_CHECK(ctx != nullptr);
-  ENSC_CHECK(EVP_CipherInit_ex2(ctx.get(), ossl::backend().aes_256_gcm, key.expose().data(),
-                                nullptr, encrypt ? 1 : 0, nullptr) == 1);
-  ENSC_CHECK(EVP_CIPHER_CTX_get_iv_length(ctx.get()) == Aes256Gcm::kNonceLen);
+  ENSC_CHECK(static_cast<std::size_t>(EVP_CIPHER_get_key_length(cipher)) == key.size());
+  ENSC_CHECK(EVP_CipherInit_ex2(ctx.get(), cipher, key.data(), nullptr, encrypt ? 1 : 0, nullptr) ==
+             1);
+  ENSC_CHECK(EVP_CIPHER_CTX_get_iv_length(ctx.get()) == kAeadNonceLen);
   return ctx;
 }
 
-}  // namespace
+void aead_seal(EVP_CIPHER_CTX* ctx, ByteView nonce, ByteView aad, ByteView plaintext,
+               MutableByteView out) {
+  ENSC_CHECK(nonce.size() == kAeadNonceLen);
+  ENSC_CHECK(out.size() == plaintext.size() + kAeadTagLen);
+  ENSC_CHECK(EVP_EncryptInit_ex2(ctx, nullptr, nullptr, nonce.data(), nullptr) == 1);
+  ENSC_CHECK(run(ctx, aad, nullptr));
+  ENSC_CHECK(run(ctx, plaintext, out.data()));
+  std::uint8_t* tag = out.data() + plaintext.size();
+  int len = 0;
+  ENSC_CHECK(EVP_EncryptFinal_ex(ctx, tag, &len) == 1 && len == 0);
+  ENSC_CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, kAeadTagLen, tag) == 1);
+}
+
+bool aead_open(EVP_CIPHER_CTX* ctx, ByteView nonce, ByteView aad, ByteView sealed,
+               MutableByteView out) {
+  const QuietErrors quiet;
+  const auto opened = [&] {
+    if (nonce.size() != kAeadNonceLen || sealed.size() < kAeadTagLen ||
+        out.size() != sealed.size() - kAeadTagLen) {
+      return false;
+    }
+    // The tag is copied first: in place, `out` is about to overwrite what comes before it.
+    ByteArray<kAeadTagLen> tag{};
+    std::copy_n(sealed.end() - kAeadTagLen, kAeadTagLen, tag.begin());
+    int len = 0;
+    std::uint8_t nothing = 0;
+    return EVP_DecryptInit_ex2(ctx, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
+           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, kAeadTagLen, tag.data()) == 1 &&
+           run(ctx, aad, nullptr) && run(ctx, sealed.first(out.size()), out.data()) &&
+           EVP_DecryptFinal_ex(ctx, &nothing, &len) == 1 && len == 0;
+  }();
+  if (!opened) {
+    wipe(out.data(), out.size());
+  }
+  return opened;
+}
+
+}  // namespace ensconce::ossl
+
+namespace ensconce {
 
 // One context a direction: each keeps its key schedule, and a call sets the nonce alone.
 struct Aes256Gcm::State {
@@ -44,44 +85,19 @@ struct Aes256Gcm::State {
 };
 
 Aes256Gcm::Aes256Gcm(const Aes256Key& key)
-    : state_(std::make_unique<State>(State{make_ctx(key, true), make_ctx(key, false)})) {}
+    : state_(std::make_unique<State>(
+          State{ossl::aead_ctx(ossl::backend().aes_256_gcm, key.expose(), true),
+                ossl::aead_ctx(ossl::backend().aes_256_gcm, key.expose(), false)})) {}
 Aes256Gcm::~Aes256Gcm() = default;
 Aes256Gcm::Aes256Gcm(Aes256Gcm&&) noexcept = default;
 Aes256Gcm& Aes256Gcm::operator=(Aes256Gcm&&) noexcept = default;
 
 void Aes256Gcm::seal(ByteView nonce, ByteView aad, ByteView plaintext, MutableByteView out) {
-  ENSC_CHECK(nonce.size() == kNonceLen);
-  ENSC_CHECK(out.size() == plaintext.size() + kTagLen);
-  EVP_CIPHER_CTX* ctx = state_->sealing.get();
-  ENSC_CHECK(EVP_EncryptInit_ex2(ctx, nullptr, nullptr, nonce.data(), nullptr) == 1);
-  ENSC_CHECK(run(ctx, aad, nullptr));
-  ENSC_CHECK(run(ctx, plaintext, out.data()));
-  std::uint8_t* tag = out.data() + plaintext.size();
-  int len = 0;
-  ENSC_CHECK(EVP_EncryptFinal_ex(ctx, tag, &len) == 1 && len == 0);
-  ENSC_CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, kTagLen, tag) == 1);
+  ossl::aead_seal(state_->sealing.get(), nonce, aad, plaintext, out);
 }
 
 Result<void> Aes256Gcm::open(ByteView nonce, ByteView aad, ByteView sealed, MutableByteView out) {
-  const ossl::QuietErrors quiet;
-  EVP_CIPHER_CTX* ctx = state_->opening.get();
-  const auto opened = [&] {
-    if (nonce.size() != kNonceLen || sealed.size() < kTagLen ||
-        out.size() != sealed.size() - kTagLen) {
-      return false;
-    }
-    // The tag is copied first: in place, `out` is about to overwrite what comes before it.
-    ByteArray<kTagLen> tag{};
-    std::copy_n(sealed.end() - kTagLen, kTagLen, tag.begin());
-    int len = 0;
-    std::uint8_t nothing = 0;
-    return EVP_DecryptInit_ex2(ctx, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, kTagLen, tag.data()) == 1 &&
-           run(ctx, aad, nullptr) && run(ctx, sealed.first(out.size()), out.data()) &&
-           EVP_DecryptFinal_ex(ctx, &nothing, &len) == 1 && len == 0;
-  }();
-  if (!opened) {
-    wipe(out.data(), out.size());
+  if (!ossl::aead_open(state_->opening.get(), nonce, aad, sealed, out)) {
     return Error(CryptoError::kDecryptFailed);
   }
   return ok();

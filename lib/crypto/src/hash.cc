@@ -1,11 +1,6 @@
 #include "ensconce/crypto/hash.h"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
-
-#include <algorithm>
-#include <array>
-
+#include "hkdf.h"
 #include "openssl.h"
 
 namespace ensconce {
@@ -27,30 +22,6 @@ ByteArray<N> digest(ByteView bytes) {
   ENSC_CHECK(len == N);
   return out;
 }
-
-// Hmac is HMAC-SHA256 under one key, for as many messages as wanted.
-class Hmac {
- public:
-  explicit Hmac(ByteView key) : ctx_(EVP_MAC_CTX_new(ossl::backend().hmac)) {
-    ENSC_CHECK(ctx_ != nullptr);
-    char name[] = "SHA256";
-    const std::array<OSSL_PARAM, 2> params = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
-        OSSL_PARAM_construct_end()};
-    ENSC_CHECK(EVP_MAC_init(ctx_.get(), ossl::non_null(key), key.size(), params.data()) == 1);
-  }
-  void mac(std::initializer_list<ByteView> parts, MutableByteView out32) {
-    ENSC_CHECK(EVP_MAC_init(ctx_.get(), nullptr, 0, nullptr) == 1);
-    for (const ByteView part : parts) {
-      ENSC_CHECK(EVP_MAC_update(ctx_.get(), ossl::non_null(part), part.size()) == 1);
-    }
-    std::size_t len = 0;
-    ENSC_CHECK(EVP_MAC_final(ctx_.get(), out32.data(), &len, out32.size()) == 1 && len == 32);
-  }
-
- private:
-  ossl::MacCtx ctx_;
-};
 
 }  // namespace
 
@@ -96,26 +67,15 @@ template class Hasher<48>;
 
 Sha256Digest hmac_sha256(ByteView key, ByteView message) {
   Sha256Digest out{};
-  Hmac(key).mac({message}, out);
+  internal::Hmac(ossl::backend().sha256, key).mac({message}, out);
   return out;
 }
 
-// Written over HMAC because OpenSSL's own HKDF refuses an empty key, which RFC 5869 does not.
 void hkdf_sha256(ByteView key, ByteView salt, ByteView info, MutableByteView out) {
-  constexpr std::size_t kHashLen = 32;
-  ENSC_CHECK(out.size() <= 255 * kHashLen);
-  SecretArray<kHashLen> prk;
-  Hmac(salt).mac({key}, prk.expose_mutable());
-  Hmac expand(prk.expose());
-  SecretArray<kHashLen> block;
-  ByteView previous;
-  for (std::uint8_t counter = 1; !out.empty(); ++counter) {
-    expand.mac({previous, info, ByteView(&counter, 1)}, block.expose_mutable());
-    previous = block.expose();
-    const std::size_t len = std::min(out.size(), kHashLen);
-    std::copy_n(previous.begin(), len, out.begin());
-    out = out.subspan(len);
-  }
+  const EVP_MD* md = ossl::backend().sha256;
+  SecretArray<32> prk;
+  internal::hkdf_extract(md, salt, {key}, prk.expose_mutable());
+  internal::hkdf_expand(md, prk.expose(), info, out);
 }
 
 }  // namespace ensconce

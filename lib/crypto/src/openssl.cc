@@ -30,16 +30,21 @@ const Backend& backend() {
     Backend b{
         .sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr),
         .sha384 = EVP_MD_fetch(nullptr, "SHA384", nullptr),
+        .sha512 = EVP_MD_fetch(nullptr, "SHA512", nullptr),
         .hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr),
+        .aes_128_gcm = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr),
         .aes_256_gcm = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr),
+        .chacha20_poly1305 = EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr),
         .aes_256_wrap = EVP_CIPHER_fetch(nullptr, "AES-256-WRAP", nullptr),
         .p256 = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1),
         .p384 = EC_GROUP_new_by_curve_name(NID_secp384r1),
         .p256_key = key_without_point(SN_X9_62_prime256v1),
         .p384_key = key_without_point(SN_secp384r1),
     };
-    ENSC_CHECK(b.sha256 != nullptr && b.sha384 != nullptr && b.hmac != nullptr);
-    ENSC_CHECK(b.aes_256_gcm != nullptr && b.aes_256_wrap != nullptr);
+    ENSC_CHECK(b.sha256 != nullptr && b.sha384 != nullptr && b.sha512 != nullptr);
+    ENSC_CHECK(b.hmac != nullptr && b.aes_256_wrap != nullptr);
+    ENSC_CHECK(b.aes_128_gcm != nullptr && b.aes_256_gcm != nullptr);
+    ENSC_CHECK(b.chacha20_poly1305 != nullptr);
     ENSC_CHECK(b.p256 != nullptr && b.p384 != nullptr);
     return b;
   }();
