@@ -1,15 +1,13 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "cli.h"
-#include "ensconce/attestation/result/render.h"
 #include "ensconce/base/file.h"
 #include "ensconce/client/attested_client.h"
 #include "ensconce/codec/json.h"
+#include "verdict.h"
 
 namespace ensconce::cli {
 
@@ -24,6 +22,7 @@ struct InferArguments {
   std::string image;
   std::vector<std::string> texts;
   std::vector<std::string> outputs;
+  std::string channel = "tls";
   int repeat = 1;
   bool explain = false;
 };
@@ -70,29 +69,15 @@ json::Array values_of(const Tensor& tensor) {
   return out;
 }
 
-// Says who was verified before anything was sent: people read it on stderr.
-void say_verdict(const AttestationResult& result, bool whole) {
-  const bool color = isatty(STDERR_FILENO) == 1;
-  if (whole || !result.affirmed()) {
-    std::fprintf(stderr, "%s", result_to_text(result, color).c_str());
-    return;
-  }
-  const Affirmed& affirmed = *result.affirmed();
-  std::fprintf(stderr, "verified  %s  measurement %s…  %s\n", affirmed.statement().software.c_str(),
-               to_hex(affirmed.measurement()).substr(0, 16).c_str(),
-               affirmed.origin() == AnchorOrigin::kSimulated
-                   ? "SIMULATED processor: protects nothing"
-                   : std::string(name_of(affirmed.origin())).c_str());
-}
-
 Result<int> infer(const InferArguments& a, const Context& context) {
   ENSC_TRY_ASSIGN(const std::string text, read_text_file(a.policy));
   ENSC_TRY_ASSIGN(const AppraisalPolicy policy, AppraisalPolicy::parse(text, a.policy));
   ENSC_TRY_ASSIGN(const Url url, parse_url(a.url));
   // Read before connecting, so that a missing file costs no attestation; sent only afterwards.
   ENSC_TRY_ASSIGN(std::vector<Tensor> first_inputs, read_inputs(a));
+  ENSC_TRY_ASSIGN(const ChannelChoice choice, channel_choice(a.channel));
   ConnectOutcome outcome =
-      AttestedClient::connect(url, policy, ClientOptions{}, context.clock, context.random);
+      AttestedClient::connect(url, policy, ClientOptions{}, context.clock, context.random, choice);
   if (outcome.appraisal) {
     say_verdict(*outcome.appraisal, a.explain);
   }
@@ -148,6 +133,8 @@ void register_infer_commands(Registrar registrar) {
   image->excludes(text);
   command->add_option("--output", arguments->outputs,
                       "output to ask for; may be repeated (default: the model's usual ones)");
+  command->add_option("--channel", arguments->channel, kChannelHelp)
+      ->check(CLI::IsMember({"tls", "ohttp", "ohttp-chunked"}));
   command->add_option("--repeat", arguments->repeat, "send the same request this many times")
       ->check(CLI::Range(1, 100000));
   command->add_flag("--explain", arguments->explain, "print every check, not only the verdict");

@@ -92,6 +92,32 @@ Result<WorkerConfig> read_config(const char* path) {
   return parse_worker_config(text, path);
 }
 
+Result<std::unique_ptr<HttpServer>> start_server(const WorkerConfig& config,
+                                                 AttestedWorker& worker) {
+  ServerOptions options;
+  options.address = config.listen.address;
+  options.port = config.listen.port;
+  options.handler_threads = config.handler_threads;
+  options.tls = worker.tls_identity();
+  return HttpServer::start(std::move(options),
+                           [&worker](const HttpRequest& request, const ConnectionInfo& info) {
+                             return worker.handle(request, info);
+                           });
+}
+
+// The listener behind a balancer that ends TLS itself: what it sees is sealed, or evidence.
+Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& config,
+                                                        AttestedWorker& worker) {
+  ServerOptions options;
+  options.address = config.listen_sealed->address;
+  options.port = config.listen_sealed->port;
+  options.handler_threads = config.handler_threads;
+  return HttpServer::start(std::move(options),
+                           [&worker](const HttpRequest& request, const ConnectionInfo& info) {
+                             return worker.handle_in_the_open(request, info);
+                           });
+}
+
 Result<void> serve(const WorkerConfig& config) {
   const SystemClock clock;
   SystemRandom random;
@@ -109,16 +135,16 @@ Result<void> serve(const WorkerConfig& config) {
   const WorkerDependencies dependencies{clock, random, provider, broker, *engines};
   ENSC_TRY_ASSIGN(const std::unique_ptr<AttestedWorker> worker,
                   AttestedWorker::boot(config, dependencies));
-  ServerOptions options;
-  options.address = config.address;
-  options.port = config.port;
-  options.handler_threads = config.handler_threads;
-  options.tls = worker->tls_identity();
-  ENSC_TRY_ASSIGN(const std::unique_ptr<HttpServer> server,
-                  HttpServer::start(std::move(options),
-                                    [&](const HttpRequest& request, const ConnectionInfo& info) {
-                                      return worker->handle(request, info);
-                                    }));
+  ENSC_TRY_ASSIGN(const std::unique_ptr<HttpServer> server, start_server(config, *worker));
+  std::unique_ptr<HttpServer> sealed;
+  if (config.listen_sealed) {
+    ENSC_TRY_ASSIGN(sealed, start_sealed_server(config, *worker));
+  }
+  worker->on_new_identity([&](TlsIdentity identity) {
+    if (const Result<void> set = server->set_identity(std::move(identity)); !set) {
+      log_failure("the new certificate cannot be shown", set.error());
+    }
+  });
   const std::jthread maintenance([&](const std::stop_token& stop) {
     worker->run_maintenance(stop);
     if (!stop.stop_requested()) {
@@ -126,14 +152,20 @@ Result<void> serve(const WorkerConfig& config) {
       kill(getpid(), SIGTERM);
     }
   });
-  std::cout << json::write(json::Object{{"ready", true},
-                                        {"address", config.address},
-                                        {"port", static_cast<int>(server->port())}})
-            << std::endl;
-  log_info("ready on " + config.address + ":" + std::to_string(server->port()));
+  json::Object ready{{"ready", true},
+                     {"address", config.listen.address},
+                     {"port", static_cast<int>(server->port())}};
+  if (sealed != nullptr) {
+    ready.emplace_back("sealed_port", static_cast<int>(sealed->port()));
+  }
+  std::cout << json::write(json::Value(std::move(ready))) << std::endl;
+  log_info("ready on " + config.listen.address + ":" + std::to_string(server->port()));
   int signal = 0;
   sigwait(&signals, &signal);
   log_info("stopping");
+  if (sealed != nullptr) {
+    sealed->stop();
+  }
   server->stop();
   return ok();
 }

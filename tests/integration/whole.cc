@@ -60,8 +60,9 @@ std::string hardware_section(const Sha256Digest& root, ByteView measurement) {
          "platform_info = { unconstrained = \"test\" }\ncrl = \"required\"\n";
 }
 
-std::string security_section(const Ed25519PublicKey& broker) {
-  return "[security]\npadding = { exactly = \"none\" }\ntenancy = { exactly = \"shared\" }\n"
+std::string security_section(const Ed25519PublicKey& broker, const std::string& padding) {
+  return "[security]\npadding = " + padding +
+         "\ntenancy = { exactly = \"shared\" }\n"
          "sandbox = { exactly = \"none\" }\nsoftware = { unconstrained = \"measured\" }\n"
          "owner_keys = { unconstrained = \"test\" }\nbroker_key = { exactly = \"" +
          to_hex(broker.bytes) + "\" }\n";
@@ -222,9 +223,10 @@ void Broker::ask(const Ed25519PrivateKey& by, const std::string& path, const jso
 }
 
 void Broker::add_policy(const Ed25519PrivateKey& by) {
-  const std::string toml = "format = \"ensconce-policy/1\"\nrole = \"broker\"\n" +
-                           hardware_section(pki().ark().spki_sha256(), measurement()) +
-                           security_section(broker_key().public_key());
+  const std::string toml =
+      "format = \"ensconce-policy/1\"\nrole = \"broker\"\n" +
+      hardware_section(pki().ark().spki_sha256(), measurement()) +
+      security_section(broker_key().public_key(), "{ unconstrained = \"test\" }");
   ask(by, "policies", json::Object{{"name", "workers"}, {"toml", toml}});
 }
 
@@ -248,7 +250,8 @@ void Broker::add_key(const Ed25519PrivateKey& by, const SealedResult& bundle,
 
 std::string client_policy(const PolicySays& says) {
   std::string out = "format = \"ensconce-policy/1\"\nrole = \"client\"\n" +
-                    hardware_section(says.root, says.measurement) + security_section(says.broker) +
+                    hardware_section(says.root, says.measurement) +
+                    security_section(says.broker, "{ exactly = \"" + says.padding + "\" }") +
                     "[freshness]\n";
   out += says.freshness.empty()
              ? "evidence_age = { at_most = \"20m\" }\nbroker_key = { exactly = \"" +
@@ -264,11 +267,17 @@ std::string client_policy(const PolicySays& says) {
 Whole::Whole(std::uint64_t lease_seconds) : broker_(clock_, random_, lease_seconds) {
   broker_.add_policy(owner());
   broker_.add_key(owner(), genuine().result);
-  worker_ = boot(config()).value();
+  start(config());
+}
+
+void Whole::start(const WorkerConfig& config) {
+  worker_ = boot(config).value();
   server_ = serve(worker_->tls_identity(),
                   [this](const HttpRequest& request, const ConnectionInfo& connection) {
                     return worker_->handle(request, connection);
                   });
+  worker_->on_new_identity(
+      [this](TlsIdentity identity) { ASSERT_TRUE(server_->set_identity(std::move(identity))); });
 }
 
 void Whole::TearDown() { expect_good_answer(); }

@@ -116,6 +116,7 @@ struct PolicySays {
   std::string model{kModel};
   Ed25519PublicKey owner = whole::owner().public_key();
   std::uint64_t minimum_version = 1;
+  std::string padding = "none";
 };
 std::string client_policy(const PolicySays& says = {});
 
@@ -126,6 +127,8 @@ class Whole : public ::testing::Test {
   void TearDown() override;
 
   [[nodiscard]] WorkerConfig config() const;
+  // start boots the worker and its server, in place of those that are there.
+  void start(const WorkerConfig& config);
   Result<std::unique_ptr<AttestedWorker>> boot(const WorkerConfig& config);
   // serve starts a server; of tests that play somebody in the middle.
   static std::unique_ptr<HttpServer> serve(TlsIdentity identity, HttpHandler handler);

@@ -54,6 +54,10 @@ CodeInfo error_info(ChannelError code) {
       return {"channel.model.not_in_policy", Kind::kRejected, Stage::kPolicy};
     case ChannelError::kNotAffirmed:
       return {"channel.not_affirmed", Kind::kRejected, Stage::kPolicy};
+    case ChannelError::kForeignOhttpKey:
+      return kNo("channel.ohttp_key");
+    case ChannelError::kKeyGone:
+      return {"channel.ohttp_key_gone", Kind::kUnavailable, Stage::kChannel};
     case ChannelError::kUnexpectedAnswer:
       return kForm("channel.unexpected_answer");
   }

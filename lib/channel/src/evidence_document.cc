@@ -8,6 +8,8 @@ namespace ensconce {
 namespace {
 
 constexpr std::string_view kFormat = "ensconce-evidence/1";
+constexpr std::string_view kFormatWithKey = "ensconce-evidence/2";
+constexpr std::size_t kMaxOhttpKey = 4096;
 constexpr std::size_t kMaxEvidence = 8;
 constexpr std::size_t kMaxEndorsements = 16;
 
@@ -87,10 +89,19 @@ Result<EvidenceDocument> read_document(std::string_view text) {
   ENSC_TRY_ASSIGN(json::Fields fields, json::Fields::of(root, "evidence document"));
   ENSC_TRY_ASSIGN(const json::Value* format, fields.take("format"));
   ENSC_TRY_ASSIGN(const std::string name, format->as_text("format"));
-  if (name != kFormat) {
-    return bad("format: expected " + std::string(kFormat) + ", got another");
+  if (name != kFormat && name != kFormatWithKey) {
+    return bad("format: expected " + std::string(kFormat) + " or " + std::string(kFormatWithKey) +
+               ", got another");
   }
   EvidenceDocument out;
+  if (name == kFormatWithKey) {
+    ENSC_TRY_ASSIGN(const json::Value* key, fields.take("ohttp_key"));
+    ENSC_TRY_ASSIGN(const std::string key_text, key->as_text("ohttp_key"));
+    ENSC_TRY_ASSIGN(out.ohttp_key, base64_decode(key_text));
+    if (out.ohttp_key->empty() || out.ohttp_key->size() > kMaxOhttpKey) {
+      return bad("ohttp_key: 1 to 4096 bytes");
+    }
+  }
   ENSC_TRY_ASSIGN(const json::Value* statement, fields.take("statement"));
   ENSC_TRY_ASSIGN(const std::string statement_text, statement->as_text("statement"));
   ENSC_TRY_ASSIGN(out.statement, base64_decode(statement_text));
@@ -144,14 +155,18 @@ std::string write_evidence_document(const EvidenceDocument& document) {
         {"binding", to_hex(p.binding)},     {"statement_digest", to_hex(p.statement_digest)},
         {"time_ms", p.time.unix_ms},        {"signature", to_hex(p.signature)}};
   }
-  return json::write(json::Object{
-      {"format", kFormat},
+  json::Object out{
+      {"format", document.ohttp_key ? kFormatWithKey : kFormat},
       {"statement", base64_encode(document.statement)},
       {"beacon", document.beacon ? json::Value(base64_encode(*document.beacon)) : json::Value()},
       {"evidence", std::move(evidence)},
       {"endorsements", std::move(endorsements)},
       {"missing", std::move(missing)},
-      {"session", std::move(session)}});
+      {"session", std::move(session)}};
+  if (document.ohttp_key) {
+    out.emplace_back("ohttp_key", base64_encode(*document.ohttp_key));
+  }
+  return json::write(json::Value(std::move(out)));
 }
 
 Result<EvidenceDocument> parse_evidence_document(std::string_view text) {

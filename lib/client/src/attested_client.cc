@@ -5,7 +5,6 @@
 #include "ensconce/attestation/verify/binding.h"
 #include "ensconce/attestation/verify/evidence_verifier.h"
 #include "ensconce/codec/json.h"
-#include "ensconce/crypto/x509.h"
 #include "ensconce/oip/oip.h"
 
 namespace ensconce {
@@ -17,63 +16,45 @@ DocumentAppraisal refused(const std::string& kind, std::vector<Check> checks, co
   return {AttestationResult::refused(kind, std::move(checks), error), digest};
 }
 
-// Nothing has been sent that matters when this runs; afterwards only the appraisal lets go on.
-Result<EvidenceDocument> fetch_document(HttpClient& http, const ByteArray<32>& nonce,
-                                        bool hardware) {
-  HttpRequest request;
-  request.method = "GET";
-  request.target = std::string(kEvidencePath) + "?nonce=" + to_hex(nonce);
-  if (hardware) {
-    request.target += "&freshness=hardware";
-  }
-  ENSC_TRY_ASSIGN(const HttpResponse response, http.request(request));
-  if (response.status == 429 || response.status == 503) {
-    return Error(ChannelError::kUnexpectedAnswer, "the worker's secure processor is busy (status " +
-                                                      std::to_string(response.status) + ")")
-        .with_remedy("try again in a few seconds, or let the policy take a beacon");
-  }
-  if (response.status != 200) {
-    return Error(ChannelError::kNoEvidence, "expected an evidence document at " +
-                                                std::string(kEvidencePath) + ", got status " +
-                                                std::to_string(response.status))
-        .with_remedy("is this an Ensconce worker? A certificate alone proves no TEE");
-  }
-  return parse_evidence_document(as_text(response.body));
+constexpr Millis kRenewalPause = std::chrono::seconds(10);
+
+// may_pass says that the same worker may be affirmed again later: it was not reached, or its broker
+// was not, and its last beacon has grown old.
+bool may_pass(const Error& error) {
+  return error.kind() == Kind::kUnavailable || error.kind() == Kind::kExhausted ||
+         error.is(AttestationError::kFreshnessAge);
 }
 
-Result<void> check_channel(const ConnectionInfo& info, const EvidenceDocument& document,
-                           const Statement& statement, const Sha256Digest& statement_digest,
-                           const ByteArray<32>& nonce) {
-  // Ours takes nothing from the certificate but its key.
-  ENSC_TRY_ASSIGN(const Certificate certificate, Certificate::from_der(info.peer_certificate_der));
-  const Sha384Digest key = sha384(certificate.spki_der());
-  if (std::find(statement.keys.tls.begin(), statement.keys.tls.end(), key) ==
-      statement.keys.tls.end()) {
-    return Error(ChannelError::kForeignTlsKey, "this connection's key has SHA-384 " + to_hex(key) +
-                                                   ", the attested statement names " +
-                                                   to_hex(statement.keys.tls.front()))
-        .with_remedy(
-            "somebody else than the attested worker ends this connection: a proxy, or an "
-            "attacker with a certificate; reach the worker itself");
-  }
-  if (!document.session) {
-    return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
-  }
-  return verify_session(*document.session, {ChannelKind::kTlsExporter, nonce, info.exporter,
-                                            statement_digest, statement.keys.session});
-}
-
-Result<ServedList> fetch_served_list(HttpClient& http, const Statement& statement,
-                                     const Sha256Digest& statement_digest) {
+Result<ServedList> fetch_served_list(WorkerChannel& channel, const Affirmed& affirmed) {
   HttpRequest request;
   request.method = "GET";
-  request.target = std::string(kServedListPath) + "?statement=" + to_hex(statement_digest);
-  ENSC_TRY_ASSIGN(const HttpResponse response, http.request(request));
+  request.target =
+      std::string(kServedListPath) + "?statement=" + to_hex(affirmed.statement_sha256());
+  ENSC_TRY_ASSIGN(const HttpResponse response, channel.exchange(request));
   if (response.status != 200) {
     return Error(ChannelError::kUnexpectedAnswer,
                  "expected a served list, got status " + std::to_string(response.status));
   }
-  return verify_served_list(statement.keys.session, statement_digest, response.body);
+  return verify_served_list(affirmed.statement().keys.session, affirmed.statement_sha256(),
+                            response.body);
+}
+
+// model_of names the model that a request with a body is meant for.
+Result<std::string> model_of(const HttpRequest& request) {
+  constexpr std::string_view kModels = "/v2/models/";
+  std::string_view path = path_of(request.target);
+  if (path.starts_with(kModels)) {
+    path.remove_prefix(kModels.size());
+    return percent_decode(path.substr(0, path.find('/')));
+  }
+  if (const auto body = json::parse(as_text(request.body)); body && body->is_object()) {
+    if (const json::Value* model = body->find("model"); model != nullptr) {
+      return model->as_text("model");
+    }
+  }
+  return Error(ChannelError::kModelNotInPolicy,
+               "the request carries data and names no model, so none was judged for it")
+      .with_remedy("name it in the path (/v2/models/NAME/infer) or as \"model\" in the JSON body");
 }
 
 // Wipes a body that held inputs or outputs, whichever way the function is left.
@@ -139,56 +120,113 @@ DocumentAppraisal appraise_document(const EvidenceDocument& document, const Appr
   return {appraise(*bound.attested, FreshByBeacon{*beacon.claims}, policy, now), digest};
 }
 
-AttestedClient::AttestedClient(std::unique_ptr<HttpClient> http, const AppraisalPolicy& policy,
-                               Affirmed affirmed, ServedList served, const Clock& clock)
-    : http_(std::move(http)),
-      policy_(policy),
-      affirmed_(std::move(affirmed)),
-      served_(std::move(served)),
-      clock_(clock) {}
+AttestedClient::AttestedClient(std::unique_ptr<WorkerChannel> channel,
+                               const AppraisalPolicy& policy, const Clock& clock, Random& random)
+    : channel_(std::move(channel)), policy_(policy), clock_(clock), random_(random) {}
 
 ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& policy,
                                        const ClientOptions& options, const Clock& clock,
-                                       Random& random) {
-  if (url.scheme != "https") {
-    return {std::nullopt, Error(NetError::kBadUrl, "an attested worker is reached by https only")};
+                                       Random& random, ChannelChoice choice) {
+  Result<std::unique_ptr<WorkerChannel>> channel = open_channel(url, choice, options, random);
+  if (!channel) {
+    return {std::nullopt, channel.error()};
   }
-  Result<std::unique_ptr<HttpClient>> http = HttpClient::connect(url, options);
-  if (!http) {
-    return {std::nullopt, http.error()};
+  std::unique_ptr<AttestedClient> client(
+      new AttestedClient(*std::move(channel), policy, clock, random));
+  AffirmOutcome outcome = client->affirm();
+  if (!outcome.affirmation) {
+    return {std::move(outcome.appraisal), outcome.affirmation.error()};
   }
-  const auto nonce = random.array<32>();
+  client->affirmation_.emplace(*std::move(outcome.affirmation));
+  return {std::move(outcome.appraisal), std::move(client)};
+}
+
+// Nothing has been sent that matters when this runs; afterwards only the appraisal lets go on.
+AttestedClient::AffirmOutcome AttestedClient::affirm() {
+  const auto nonce = random_.array<32>();
   const bool hardware =
-      policy.freshness() && std::holds_alternative<HardwareFreshness>(*policy.freshness());
-  const Result<EvidenceDocument> document = fetch_document(**http, nonce, hardware);
+      policy_.freshness() && std::holds_alternative<HardwareFreshness>(*policy_.freshness());
+  Bytes raw;
+  const Result<EvidenceDocument> document = channel_->fetch_document(nonce, hardware, raw);
   if (!document) {
     return {std::nullopt, document.error()};
   }
-  DocumentAppraisal appraisal = appraise_document(
-      *document, policy, hardware ? std::optional(nonce) : std::nullopt, clock.now());
-  if (!appraisal.result.affirmed()) {
-    Error why =
-        appraisal.result.error()
-            ? *appraisal.result.error()
-            : Error(ChannelError::kNotAffirmed,
-                    "the appraisal ended with " + std::string(name_of(appraisal.result.outcome())) +
-                        ", and only affirming lets an input leave");
-    return {std::move(appraisal.result), std::move(why)};
+  const Instant now = clock_.now();
+  AttestationResult result =
+      appraise_document(*document, policy_, hardware ? std::optional(nonce) : std::nullopt, now)
+          .result;
+  if (!result.affirmed()) {
+    Error why = result.error()
+                    ? *result.error()
+                    : Error(ChannelError::kNotAffirmed,
+                            "the appraisal ended with " + std::string(name_of(result.outcome())) +
+                                ", and only affirming lets an input leave");
+    return {std::move(result), std::move(why)};
   }
-  const Affirmed affirmed = *appraisal.result.affirmed();
-  const Result<void> channel = check_channel((*http)->info(), *document, affirmed.statement(),
-                                             appraisal.statement_digest, nonce);
-  if (!channel) {
-    return {std::move(appraisal.result), channel.error()};
+  const Affirmed affirmed = *result.affirmed();
+  if (const Result<void> bound = channel_->bind(*document, affirmed, nonce); !bound) {
+    return {std::move(result), bound.error()};
   }
-  Result<ServedList> served =
-      fetch_served_list(**http, affirmed.statement(), appraisal.statement_digest);
+  Result<ServedList> served = fetch_served_list(*channel_, affirmed);
   if (!served) {
-    return {std::move(appraisal.result), served.error()};
+    return {std::move(result), served.error()};
   }
-  return {std::move(appraisal.result),
-          std::unique_ptr<AttestedClient>(
-              new AttestedClient(std::move(*http), policy, affirmed, std::move(*served), clock))};
+  const Instant renew_at = now + (affirmed.expires() - now) * 3 / 4;
+  return {std::move(result), Affirmation{affirmed, *std::move(served), std::move(raw), renew_at}};
+}
+
+Result<void> AttestedClient::renew() {
+  if (refused_) {
+    return *refused_;
+  }
+  AffirmOutcome outcome = affirm();
+  if (!outcome.affirmation) {
+    const Error& why = outcome.affirmation.error();
+    if (!may_pass(why)) {
+      refused_ = why;
+    }
+    return why;
+  }
+  affirmation_.emplace(*std::move(outcome.affirmation));
+  appraised_.clear();
+  return ok();
+}
+
+bool AttestedClient::open() const { return !refused_ && channel_->open(); }
+
+// A worker that cannot be asked just now keeps what it was affirmed for; one that is refused loses
+// it at once.
+Result<void> AttestedClient::keep_affirmed() {
+  if (refused_) {
+    return *refused_;
+  }
+  const Instant now = clock_.now();
+  if (now < affirmation_->renew_at) {
+    return ok();
+  }
+  Result<void> renewed = renew();
+  if (renewed || refused_) {
+    return renewed;
+  }
+  if (now <= affirmed().expires() && channel_->open()) {
+    affirmation_->renew_at = now + kRenewalPause;
+    return ok();
+  }
+  return Error(ChannelError::kNotAffirmed,
+               "the affirmation ended at " + to_rfc3339(affirmed().expires()) +
+                   " and was not renewed: " + renewed.error().to_string())
+      .with_remedy("connect again; the worker renews its evidence every epoch");
+}
+
+Result<HttpResponse> AttestedClient::exchange(const HttpRequest& request) {
+  Result<HttpResponse> answer = channel_->exchange(request);
+  if (answer || !answer.error().is(ChannelError::kKeyGone)) {
+    return answer;
+  }
+  // Another worker behind the same address, or the same one with newer keys. It is verified like
+  // the first; the request was not opened.
+  ENSC_TRY(renew());
+  return channel_->exchange(request);
 }
 
 Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, Instant now) {
@@ -202,9 +240,9 @@ Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, 
     }
     ENSC_TRY_ASSIGN(
         AppraisedModel judged,
-        appraise_served_model(served_, {wanted->name, wanted->owner_keys, wanted->minimum_version},
-                              affirmed_.statement().security.broker_key,
-                              affirmed_.statement().keys.session, now));
+        appraise_served_model(served(), {wanted->name, wanted->owner_keys, wanted->minimum_version},
+                              affirmed().statement().security.broker_key,
+                              affirmed().statement().keys.session, now));
     found = appraised_.emplace(std::string(model), std::move(judged)).first;
   }
   if (now > found->second.lease_not_after()) {
@@ -216,17 +254,35 @@ Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, 
   return &found->second;
 }
 
+Result<HttpResponse> AttestedClient::exchange_about(const ServedModel& model, HttpRequest request) {
+  const std::string bundle = to_hex(model.manifest_digest);
+  request.headers.set(std::string(kBundleHeader), bundle);
+  const WipedOnExit sent(request.body);
+  ENSC_TRY_ASSIGN(HttpResponse response, exchange(request));
+  if (response.status == 200 && response.headers.get(kBundleHeader) != bundle) {
+    wipe(response.body.data(), response.body.size());
+    return Error(ChannelError::kUnexpectedAnswer, "the answer names another bundle than was asked");
+  }
+  return response;
+}
+
+Result<HttpResponse> AttestedClient::forward(HttpRequest request) {
+  const WipedOnExit sent(request.body);
+  ENSC_TRY(keep_affirmed());
+  if (request.body.empty() && request.method != "POST") {
+    return exchange(request);
+  }
+  ENSC_TRY_ASSIGN(const std::string name, model_of(request));
+  ENSC_TRY_ASSIGN(const AppraisedModel* model, appraised(name, clock_.now()));
+  return exchange_about(model->model(), std::move(request));
+}
+
 Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
                                                      std::vector<Tensor> inputs,
                                                      std::span<const std::string> outputs) {
-  const Instant now = clock_.now();
-  if (now > affirmed_.expires()) {
-    return Error(ChannelError::kNotAffirmed,
-                 "the affirmation ended at " + to_rfc3339(affirmed_.expires()))
-        .with_remedy("connect again; the worker renews its evidence every epoch");
-  }
-  ENSC_TRY_ASSIGN(const AppraisedModel* appraised_model, appraised(model, now));
-  const ServedModel& served = appraised_model->model();
+  ENSC_TRY(keep_affirmed());
+  ENSC_TRY_ASSIGN(const AppraisedModel* appraised_model, appraised(model, clock_.now()));
+  const ServedModel served_model = appraised_model->model();
   oip::InferRequest body;
   body.inputs = std::move(inputs);
   for (const std::string& name : outputs) {
@@ -235,14 +291,11 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   oip::Message message = oip::write_infer_request(body);
   HttpRequest request;
   request.method = "POST";
-  request.target = "/v2/models/" + served.name + "/infer";
+  request.target = "/v2/models/" + served_model.name + "/infer";
   request.headers.set("Content-Type", "application/octet-stream");
   request.headers.set(std::string(oip::kHeaderLengthName), std::to_string(*message.header_length));
-  const std::string bundle = to_hex(served.manifest_digest);
-  request.headers.set(std::string(kBundleHeader), bundle);
   request.body = std::move(message.body);
-  Result<HttpResponse> response = http_->request(request);
-  const WipedOnExit sent(request.body);
+  Result<HttpResponse> response = exchange_about(served_model, std::move(request));
   if (!response) {
     return response.error();
   }
@@ -250,22 +303,19 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   if (response->status != 200) {
     return answered(*response);
   }
-  if (response->headers.get(kBundleHeader) != bundle) {
-    return Error(ChannelError::kUnexpectedAnswer, "the answer names another bundle than was asked");
-  }
   std::optional<std::size_t> header_length;
   if (const auto text = response->headers.get(oip::kHeaderLengthName)) {
     ENSC_TRY_ASSIGN(header_length, oip::parse_header_length(*text));
   }
   ENSC_TRY_ASSIGN(oip::InferResponse parsed,
                   oip::parse_infer_response(response->body, header_length));
-  if (parsed.model_name != served.name) {
+  if (parsed.model_name != served_model.name) {
     return Error(ChannelError::kUnexpectedAnswer, "the answer is of another model");
   }
   // The outputs borrow the body that ends here: give them memory of their own.
   Answer out;
   out.model_version = parsed.model_version;
-  out.manifest_digest = served.manifest_digest;
+  out.manifest_digest = served_model.manifest_digest;
   for (const Tensor& tensor : parsed.outputs) {
     if (tensor.type() == DataType::kBytes) {
       std::vector<ByteView> elements;

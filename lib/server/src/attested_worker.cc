@@ -15,10 +15,13 @@ namespace ensconce {
 namespace {
 
 constexpr Millis kRetry = std::chrono::seconds(5);
+constexpr Millis kLook = std::chrono::seconds(1);
 constexpr Millis kHardwarePause = std::chrono::seconds(2);
 constexpr std::size_t kEpochStatements = 2;
 constexpr std::size_t kHardwareStatements = 64;
 constexpr Millis kCertificateLife = std::chrono::hours(24);
+constexpr std::string_view kLivePath = "/v2/health/live";
+constexpr std::string_view kReadyPath = "/v2/health/ready";
 
 Bytes make_certificate(const EcPrivateKey& key, const Clock& clock) {
   CertificateBuilder builder;
@@ -85,13 +88,16 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
       deps_(dependencies),
       boot_id_(deps_.random.array<16>()),
       booted_at_(deps_.clock.since_boot()),
-      tls_key_(EcPrivateKey::generate(Curve::kP256)),
       release_key_(EcPrivateKey::generate(Curve::kP256)),
       session_key_(Ed25519PrivateKey::generate(deps_.random)),
       receipt_key_(Ed25519PrivateKey::generate(deps_.random)),
-      certificate_(make_certificate(tls_key_, deps_.clock)),
-      tls_key_hash_(sha384(tls_key_.public_key().spki_der())),
-      v2_(registry_, deps_.clock, BundleRule::kRequired) {}
+      v2_(registry_, deps_.clock, BundleRule::kRequired),
+      gateway_(deps_.random, config_.padding, [this](const HttpRequest& request) {
+        return handle_inside(request, ConnectionInfo{}, true);
+      }) {
+  keys_.current = make_channel_keys();
+  gateway_.install(keys_.current->ohttp, nullptr);
+}
 
 AttestedWorker::~AttestedWorker() = default;
 
@@ -105,20 +111,53 @@ Result<std::unique_ptr<AttestedWorker>> AttestedWorker::boot(
   return worker;
 }
 
-TlsIdentity AttestedWorker::tls_identity() const { return {certificate_, tls_key_.pkcs8_der()}; }
+TlsIdentity AttestedWorker::tls_identity() const {
+  const KeysPtr keys = channel_keys().current;
+  return {keys->certificate, keys->tls.pkcs8_der()};
+}
 
-Statement AttestedWorker::describe(const ByteArray<32>& challenge) const {
+void AttestedWorker::on_new_identity(std::function<void(TlsIdentity)> listener) {
+  identity_listener_ = std::move(listener);
+}
+
+AttestedWorker::KeysPtr AttestedWorker::make_channel_keys() const {
+  auto out = std::make_shared<ChannelKeys>(
+      ChannelKeys{EcPrivateKey::generate(Curve::kP256), {}, {}, nullptr, {}});
+  out->tls_hash = sha384(out->tls.public_key().spki_der());
+  out->certificate = make_certificate(out->tls, deps_.clock);
+  out->ohttp = std::make_shared<GatewayKey>(config_.ohttp_kem, deps_.random);
+  out->made_at = deps_.clock.since_boot();
+  return out;
+}
+
+AttestedWorker::KeyPair AttestedWorker::channel_keys() const {
+  const std::shared_lock lock(attested_mutex_);
+  return keys_;
+}
+
+AttestedWorker::KeyPair AttestedWorker::next_keys() const {
+  const KeyPair now = channel_keys();
+  const bool old = deps_.clock.since_boot() >= now.current->made_at + kChannelKeyLife;
+  return old || gateway_.wants_key() ? KeyPair{make_channel_keys(), now.current} : now;
+}
+
+Statement AttestedWorker::describe(const ByteArray<32>& challenge, const KeyPair& keys) const {
   Statement out;
-  out.tls_key_hash = tls_key_hash_;
+  out.tls_key_hash = keys.current->tls_hash;
   out.challenge = challenge;
   out.boot_id = boot_id_;
   out.epoch = epoch_;
-  out.keys.tls = {tls_key_hash_};
+  out.keys.tls = {keys.current->tls_hash};
+  out.keys.ohttp = {keys.current->ohttp->digest()};
+  if (keys.previous != nullptr) {
+    out.keys.tls.push_back(keys.previous->tls_hash);
+    out.keys.ohttp.push_back(keys.previous->ohttp->digest());
+  }
   out.keys.session = session_key_.public_key();
   out.keys.release = release_key_.public_key().point();
   out.keys.receipt = receipt_key_.public_key();
   out.software = std::string("ensconce-worker ") + ENSC_VERSION;
-  out.security.padding = "none";
+  out.security.padding = config_.padding.to_string();
   out.security.tenancy = "shared";
   out.security.sandbox = "none";
   out.security.owner_keys = config_.owner_keys;
@@ -128,9 +167,9 @@ Statement AttestedWorker::describe(const ByteArray<32>& challenge) const {
 }
 
 Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
-    const ByteArray<32>& challenge, std::optional<Bytes> beacon) {
+    const ByteArray<32>& challenge, const KeyPair& keys, std::optional<Bytes> beacon) {
   auto out = std::make_shared<Attested>();
-  out->statement = encode_statement(describe(challenge));
+  out->statement = encode_statement(describe(challenge, keys));
   out->digest = sha256(out->statement);
   out->beacon = std::move(beacon);
   const std::lock_guard lock(device_mutex_);
@@ -146,11 +185,26 @@ Result<void> AttestedWorker::start_epoch() {
   }
   const ByteArray<32> challenge = beacon_challenge(beacon);
   ++epoch_;
-  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(challenge, std::move(beacon)));
-  const std::unique_lock lock(attested_mutex_);
-  push_bounded(epoch_statements_, attested->digest, kEpochStatements);
-  current_ = std::move(attested);
-  next_epoch_ = deps_.clock.since_boot() + config_.epoch;
+  const KeyPair keys = next_keys();
+  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested,
+                  attest(challenge, keys, std::move(beacon)));
+  bool rotated = false;
+  {
+    const std::unique_lock lock(attested_mutex_);
+    push_bounded(epoch_statements_, attested->digest, kEpochStatements);
+    current_ = std::move(attested);
+    rotated = keys.current != keys_.current;
+    keys_ = keys;
+    next_epoch_ = deps_.clock.since_boot() + config_.epoch;
+  }
+  // New keys are shown only now that there is evidence which names them.
+  if (rotated) {
+    gateway_.install(keys.current->ohttp, keys.previous->ohttp);
+    if (identity_listener_) {
+      identity_listener_(tls_identity());
+    }
+    log_info("new keys for both channels");
+  }
   return ok();
 }
 
@@ -240,7 +294,9 @@ void AttestedWorker::renew_leases() {
 
 Millis AttestedWorker::maintain() {
   renew_leases();
-  if (deps_.clock.since_boot() >= next_epoch_) {
+  const Millis now = deps_.clock.since_boot();
+  if (now >= next_epoch_ || (gateway_.wants_key() && now >= next_key_)) {
+    next_key_ = now + kRetry;
     if (const Result<void> started = start_epoch(); !started) {
       log_failure("no new epoch; the last beacon ages", started.error());
       next_epoch_ = deps_.clock.since_boot() + kRetry;
@@ -262,14 +318,49 @@ void AttestedWorker::run_maintenance(const std::stop_token& stop) {
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
   while (!stop.stop_requested() && !keys_ended()) {
-    const Millis pause = maintain();
-    wake.wait_for(lock, stop, pause, [] { return false; });
+    // A gateway's key may fill at any time; a look at it costs nothing.
+    const Millis due = deps_.clock.since_boot() + maintain();
+    const auto is_due = [&] {
+      const Millis now = deps_.clock.since_boot();
+      return now >= due || (gateway_.wants_key() && now >= next_key_);
+    };
+    while (!stop.stop_requested() && !is_due()) {
+      const Millis pause = std::min(due - deps_.clock.since_boot(), kLook);
+      wake.wait_for(lock, stop, std::max(pause, Millis(1)), [] { return false; });
+    }
   }
 }
 
 HttpResponse AttestedWorker::handle(const HttpRequest& request, const ConnectionInfo& connection) {
+  if (path_of(request.target) == kGatewayPath) {
+    return gateway_.handle(request);
+  }
+  return handle_inside(request, connection, !config_.padding.hides());
+}
+
+HttpResponse AttestedWorker::handle_in_the_open(const HttpRequest& request,
+                                                const ConnectionInfo& connection) {
+  const std::string_view path = path_of(request.target);
+  if (path == kGatewayPath) {
+    return gateway_.handle(request);
+  }
+  if (path != kEvidencePath && path != kLivePath && path != kReadyPath) {
+    return response_of(
+        Error(ServerError::kSealedOnly, "this listener takes evidence and sealed requests alone"));
+  }
+  return handle_inside(request, connection, true);
+}
+
+HttpResponse AttestedWorker::handle_inside(const HttpRequest& request,
+                                           const ConnectionInfo& connection, bool lengths_hidden) {
   const std::string_view path = path_of(request.target);
   if (path != kEvidencePath && path != kServedListPath) {
+    if (!lengths_hidden && request.method == "POST") {
+      return response_of(
+          Error(ServerError::kLengthsShown,
+                "this worker hides lengths (padding = " + config_.padding.to_string() +
+                    "), which a TLS record does not: use the oblivious channel"));
+    }
     return v2_.handle(request);
   }
   if (request.method != "GET") {
@@ -284,18 +375,34 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
                                                      const ConnectionInfo& connection) {
   ENSC_TRY_ASSIGN(const Query query, query_of(request.target));
   ENSC_TRY_ASSIGN(const ByteArray<32> nonce, nonce_from(query, "nonce"));
+  const auto channel = query.find("channel");
+  const bool ohttp = channel != query.end();
+  if (ohttp && channel->second != "ohttp") {
+    return Error(ServerError::kBadNonce, "channel: expected ohttp, or none for TLS");
+  }
   std::shared_ptr<const Attested> attested;
+  KeysPtr keys;
   const auto freshness = query.find("freshness");
   if (freshness != query.end() && freshness->second == "hardware") {
     ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce));
+    keys = channel_keys().current;
   } else {
     const std::shared_lock lock(attested_mutex_);
     attested = current_;
+    keys = keys_.current;
   }
-  EvidenceDocument document{attested->statement,           attested->beacon,
-                            {attested->hardware.evidence}, attested->hardware.endorsements,
-                            attested->hardware.missing,    std::nullopt};
-  if (connection.tls) {
+  EvidenceDocument document{attested->statement,
+                            attested->beacon,
+                            {attested->hardware.evidence},
+                            attested->hardware.endorsements,
+                            attested->hardware.missing,
+                            std::nullopt,
+                            std::nullopt};
+  if (ohttp) {
+    document.ohttp_key = keys->ohttp->key().config.encoded;
+    document.session = prove_session(session_key_, ChannelKind::kOhttpKey, nonce,
+                                     keys->ohttp->digest(), attested->digest, deps_.clock.now());
+  } else if (connection.tls) {
     document.session = prove_session(session_key_, ChannelKind::kTlsExporter, nonce,
                                      connection.exporter, attested->digest, deps_.clock.now());
   }
@@ -313,7 +420,8 @@ Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_ha
     }
     last_hardware_ = now;
   }
-  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(nonce, std::nullopt));
+  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested,
+                  attest(nonce, channel_keys(), std::nullopt));
   const std::unique_lock lock(attested_mutex_);
   push_bounded(hardware_statements_, attested->digest, kHardwareStatements);
   return attested;

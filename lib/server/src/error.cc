@@ -28,6 +28,18 @@ CodeInfo error_info(ServerError code) {
       return {"server.throttled", Kind::kUnavailable, Stage::kSystem};
     case ServerError::kConfig:
       return {"server.config", Kind::kInvalidInput, Stage::kUsage};
+    case ServerError::kForeignKey:
+      return {"ohttp.foreign_key", Kind::kRejected, Stage::kChannel};
+    case ServerError::kReplayed:
+      return {"ohttp.replayed", Kind::kRejected, Stage::kChannel};
+    case ServerError::kKeyFull:
+      return {"ohttp.key_full", Kind::kUnavailable, Stage::kChannel};
+    case ServerError::kMediaType:
+      return {"server.media_type", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kSealedOnly:
+      return {"server.sealed_only", Kind::kRejected, Stage::kChannel};
+    case ServerError::kLengthsShown:
+      return {"server.lengths_shown", Kind::kRejected, Stage::kChannel};
   }
   return {"server.unknown", Kind::kInternal, Stage::kSystem};
 }
@@ -45,7 +57,12 @@ int http_status_of(ServerError code) {
     case ServerError::kBundleChanged:
       return 412;
     case ServerError::kUnknownStatement:
+    case ServerError::kReplayed:
       return 409;
+    case ServerError::kMediaType:
+      return 415;
+    case ServerError::kLengthsShown:
+      return 421;
     case ServerError::kThrottled:
       return 429;
     default:

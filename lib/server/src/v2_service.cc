@@ -71,7 +71,7 @@ HttpResponse response_of(const Error& error) {
   for (const ServerError code :
        {ServerError::kNotFound, ServerError::kUnknownModel, ServerError::kUnknownVersion,
         ServerError::kMethod, ServerError::kBundleRequired, ServerError::kBundleChanged,
-        ServerError::kUnknownStatement, ServerError::kThrottled}) {
+        ServerError::kUnknownStatement, ServerError::kThrottled, ServerError::kLengthsShown}) {
     if (error.is(code)) {
       status = http_status_of(code);
     }

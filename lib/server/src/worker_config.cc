@@ -22,9 +22,8 @@ Result<ByteArray<N>> read_hex(json::Fields& fields, std::string_view name) {
   return to_array<N>(*bytes);
 }
 
-Result<void> read_listen(json::Fields& fields, WorkerConfig& out) {
-  ENSC_TRY_ASSIGN(const json::Value* value, fields.take("listen"));
-  ENSC_TRY_ASSIGN(const std::string text, value->as_text("listen"));
+Result<ListenAddress> read_listen(const json::Value& value, std::string_view name) {
+  ENSC_TRY_ASSIGN(const std::string text, value.as_text(name));
   const std::size_t colon = text.rfind(':');
   unsigned port = 0;
   const char* end = text.data() + text.size();
@@ -34,10 +33,38 @@ Result<void> read_listen(json::Fields& fields, WorkerConfig& out) {
   }
   if (colon == std::string::npos || colon + 1 == text.size() || read.ec != std::errc() ||
       read.ptr != end || port > 65535) {
-    return Error(ServerError::kConfig, "listen: expected ADDRESS:PORT, such as 127.0.0.1:8443");
+    return Error(ServerError::kConfig,
+                 std::string(name) + ": expected ADDRESS:PORT, such as 127.0.0.1:8443");
   }
-  out.address = text.substr(0, colon);
-  out.port = static_cast<std::uint16_t>(port);
+  return ListenAddress{text.substr(0, colon), static_cast<std::uint16_t>(port)};
+}
+
+Result<void> read_listeners(json::Fields& fields, WorkerConfig& out) {
+  ENSC_TRY_ASSIGN(const json::Value* listen, fields.take("listen"));
+  ENSC_TRY_ASSIGN(out.listen, read_listen(*listen, "listen"));
+  if (const json::Value* sealed = fields.take_optional("listen_sealed"); sealed != nullptr) {
+    ENSC_TRY_ASSIGN(out.listen_sealed, read_listen(*sealed, "listen_sealed"));
+  }
+  return ok();
+}
+
+Result<void> read_oblivious(json::Fields& fields, WorkerConfig& out) {
+  if (const json::Value* value = fields.take_optional("padding"); value != nullptr) {
+    ENSC_TRY_ASSIGN(const std::string text, value->as_text("padding"));
+    const auto padding = Padding::parse(text);
+    if (!padding) {
+      return Error(ServerError::kConfig,
+                   "padding: expected \"none\", \"padme\" or \"bucket:N\" with N bytes");
+    }
+    out.padding = *padding;
+  }
+  if (const json::Value* value = fields.take_optional("ohttp_kem"); value != nullptr) {
+    ENSC_TRY_ASSIGN(const std::string text, value->as_text("ohttp_kem"));
+    if (text != "x25519" && text != "p256") {
+      return Error(ServerError::kConfig, "ohttp_kem: expected \"x25519\" or \"p256\"");
+    }
+    out.ohttp_kem = text == "p256" ? hpke::Kem::kP256 : hpke::Kem::kX25519;
+  }
   return ok();
 }
 
@@ -94,7 +121,8 @@ Result<WorkerConfig> read_config(const json::Value& root) {
   if (format_name != "ensconce-worker/1") {
     return Error(ServerError::kConfig, "format: expected \"ensconce-worker/1\"");
   }
-  ENSC_TRY(read_listen(fields, out));
+  ENSC_TRY(read_listeners(fields, out));
+  ENSC_TRY(read_oblivious(fields, out));
   ENSC_TRY_ASSIGN(const json::Value* tsm, fields.take("tsm_root"));
   ENSC_TRY_ASSIGN(const std::string tsm_root, tsm->as_text("tsm_root"));
   out.tsm_root = tsm_root;
@@ -135,12 +163,16 @@ Sha256Digest digest_of_deployment(const WorkerConfig& c) {
   for (const WorkerModelConfig& model : c.models) {
     bundles.emplace_back(model.bundle.string());
   }
-  const json::Value described(json::Object{{"address", c.address},
-                                           {"bundles", std::move(bundles)},
-                                           {"handler_threads", static_cast<int>(c.handler_threads)},
-                                           {"intra_op_threads", c.intra_op_threads},
-                                           {"port", static_cast<int>(c.port)}});
-  return sha256(as_bytes(json::write(described)));
+  json::Object described{{"address", c.listen.address},
+                         {"bundles", std::move(bundles)},
+                         {"handler_threads", static_cast<int>(c.handler_threads)},
+                         {"intra_op_threads", c.intra_op_threads},
+                         {"port", static_cast<int>(c.listen.port)}};
+  if (c.listen_sealed) {
+    described.emplace_back("sealed_address", c.listen_sealed->address);
+    described.emplace_back("sealed_port", static_cast<int>(c.listen_sealed->port));
+  }
+  return sha256(as_bytes(json::write(json::Value(std::move(described)))));
 }
 
 }  // namespace

@@ -45,8 +45,8 @@ std::string with(const std::string& from, const std::string& to) {
 
 TEST(WorkerConfig, ReadsEveryKey) {
   const WorkerConfig config = parse_worker_config(good(), "worker.toml").value();
-  EXPECT_EQ(config.address, "127.0.0.1");
-  EXPECT_EQ(config.port, 8443);
+  EXPECT_EQ(config.listen.address, "127.0.0.1");
+  EXPECT_EQ(config.listen.port, 8443);
   EXPECT_EQ(config.tsm_root, "tsm");
   EXPECT_EQ(config.epoch, std::chrono::seconds(60));
   EXPECT_EQ(config.broker_url.port, 7001);

@@ -28,6 +28,8 @@ enum class ChannelError : std::uint8_t {
   kModelRolledBack,   // older than the policy's minimum version
   kModelNotInPolicy,  // the policy does not speak of this model
   kNotAffirmed,       // appraisal said no
+  kForeignOhttpKey,   // the gateway's key is not in the statement
+  kKeyGone,           // the worker no longer has the key a request was sealed for
   kUnexpectedAnswer,  // the peer answered something else than the protocol
 };
 CodeInfo error_info(ChannelError code);

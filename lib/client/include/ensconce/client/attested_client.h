@@ -11,8 +11,8 @@
 #include "ensconce/base/random.h"
 #include "ensconce/channel/evidence_document.h"
 #include "ensconce/channel/served_list.h"
+#include "ensconce/client/channel.h"
 #include "ensconce/inference/tensor.h"
-#include "ensconce/net/client.h"
 
 namespace ensconce {
 
@@ -37,15 +37,23 @@ struct ConnectOutcome {
   Result<std::unique_ptr<AttestedClient>> client;
 };
 
-// AttestedClient is one connection to a worker that was verified before anything was sent: it
-// exists only with an Affirmed result for this very channel. Used by one thread at a time.
+// AttestedClient is one channel to a worker that was verified before anything was sent: it exists
+// only with an Affirmed result for this very channel. Used by one thread at a time.
 class AttestedClient {
  public:
-  // connect opens TLS 1.3, fetches the evidence with a nonce of its own, appraises it, and checks
-  // that the statement names this connection's key and that the session proof belongs to this
-  // session; then it reads the served list. No input is involved. The clock is borrowed.
+  // connect opens the channel, fetches the evidence with a nonce of its own, appraises it, and
+  // checks that the statement names this channel's key and that the session proof belongs to this
+  // session; then it reads the served list. No input is involved. Clock and randomness are
+  // borrowed.
   static ConnectOutcome connect(const Url& url, const AppraisalPolicy& policy,
-                                const ClientOptions& options, const Clock& clock, Random& random);
+                                const ClientOptions& options, const Clock& clock, Random& random,
+                                ChannelChoice choice = ChannelChoice::kAttestedTls);
+
+  // renew does all of that again on the same channel, with the worker's evidence of now, and
+  // forgets what it judged before. The other calls renew by themselves when the affirmation is
+  // about to end. A worker that is refused now is refused for good; one that cannot be reached is
+  // an error, and what was affirmed lasts until it ends.
+  Result<void> renew();
 
   // infer appraises the served model against the policy, then sends the inputs, naming the bundle
   // they are meant for. Errors: ChannelError, NetError, and what the worker answered.
@@ -57,22 +65,51 @@ class AttestedClient {
   Result<Answer> infer(std::string_view model, std::vector<Tensor> inputs,
                        std::span<const std::string> outputs);
 
-  [[nodiscard]] const Affirmed& affirmed() const { return affirmed_; }
-  [[nodiscard]] const ServedList& served() const { return served_; }
+  // keep_warm renews when it is time to.
+  Result<void> keep_warm() { return keep_affirmed(); }
+  // forward sends somebody else's request, for a proxy. One that carries a body must name a model,
+  // by its path (/v2/models/NAME/…) or by the member "model" of its JSON: that model is appraised
+  // as infer does, and the answer must be of the same bundle. Answers of any status come back.
+  Result<HttpResponse> forward(HttpRequest request);
+
+  [[nodiscard]] const Affirmed& affirmed() const { return affirmation_->affirmed; }
+  [[nodiscard]] const ServedList& served() const { return affirmation_->served; }
+  // document is the evidence document as it came, last.
+  [[nodiscard]] const Bytes& document() const { return affirmation_->document; }
+  // open says whether the channel still stands; if not, connect anew.
+  [[nodiscard]] bool open() const;
 
  private:
-  AttestedClient(std::unique_ptr<HttpClient> http, const AppraisalPolicy& policy, Affirmed affirmed,
-                 ServedList served, const Clock& clock);
+  // What was affirmed, and when it should be again.
+  struct Affirmation {
+    Affirmed affirmed;
+    ServedList served;
+    Bytes document;
+    Instant renew_at;
+  };
+  struct AffirmOutcome {
+    std::optional<AttestationResult> appraisal;
+    Result<Affirmation> affirmation;
+  };
+  AttestedClient(std::unique_ptr<WorkerChannel> channel, const AppraisalPolicy& policy,
+                 const Clock& clock, Random& random);
+  AffirmOutcome affirm();
+  Result<void> keep_affirmed();
+  // exchange sends a request in the channel, once more after the worker's key has gone.
+  Result<HttpResponse> exchange(const HttpRequest& request);
+  // exchange_about sends a request that a model is to answer, and checks which bundle did.
+  Result<HttpResponse> exchange_about(const ServedModel& model, HttpRequest request);
   // appraised returns what the policy says of a served model, judged once; its lease is held
   // against the clock for every request.
   Result<const AppraisedModel*> appraised(std::string_view model, Instant now);
 
-  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<WorkerChannel> channel_;
   AppraisalPolicy policy_;
-  Affirmed affirmed_;
-  ServedList served_;
+  std::optional<Affirmation> affirmation_;
+  std::optional<Error> refused_;  // for good
   std::map<std::string, AppraisedModel, std::less<>> appraised_;
   const Clock& clock_;
+  Random& random_;
 };
 
 }  // namespace ensconce

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -17,6 +18,7 @@
 #include "ensconce/keybroker/client.h"
 #include "ensconce/net/server.h"
 #include "ensconce/server/model_registry.h"
+#include "ensconce/server/ohttp_gateway.h"
 #include "ensconce/server/v2_service.h"
 #include "ensconce/server/worker_config.h"
 #include "ensconce/tee/provider.h"
@@ -34,6 +36,9 @@ struct WorkerDependencies {
 
 // kBootKeyLife bounds the keys of one boot (session, release, receipt), by the boot clock.
 inline constexpr Millis kBootKeyLife = std::chrono::hours(24);
+// kChannelKeyLife is how long a TLS or OHTTP key is the current one; for as long again it is the
+// previous one, which still serves who came with it.
+inline constexpr Millis kChannelKeyLife = std::chrono::hours(1);
 
 // AttestedWorker is the process in the TEE: it boots without keys, makes its own, attests, gets the
 // content keys, opens the bundles and answers requests over the attested channel.
@@ -50,8 +55,16 @@ class AttestedWorker {
 
   // tls_identity is the certificate and key of the attested channel, for the server.
   [[nodiscard]] TlsIdentity tls_identity() const;
-  // handle answers one request: evidence, served list, or the Open Inference Protocol.
+  // on_new_identity is called, on the maintenance thread, when new connections are to be shown
+  // another certificate. Set it before run_maintenance.
+  void on_new_identity(std::function<void(TlsIdentity)> listener);
+  // handle answers one request: evidence, served list, the Open Inference Protocol, or a sealed
+  // request for any of these.
   [[nodiscard]] HttpResponse handle(const HttpRequest& request, const ConnectionInfo& connection);
+  // handle_in_the_open answers on a listener without TLS of our own, behind somebody else's
+  // balancer: evidence, sealed requests and health, and a refusal for everything else.
+  [[nodiscard]] HttpResponse handle_in_the_open(const HttpRequest& request,
+                                                const ConnectionInfo& connection);
 
   // maintain does what is due (a new epoch, leases) and returns how long until the next is. A
   // broker that is away is not an error: the last beacon ages, and the lease ends service.
@@ -73,10 +86,30 @@ class AttestedWorker {
     HardwareEvidence hardware;
   };
 
+  // The keys of both channels, made and replaced together.
+  struct ChannelKeys {
+    EcPrivateKey tls;
+    Sha384Digest tls_hash{};
+    Bytes certificate;
+    std::shared_ptr<GatewayKey> ohttp;
+    Millis made_at{};  // by the boot clock
+  };
+  using KeysPtr = std::shared_ptr<const ChannelKeys>;
+  struct KeyPair {
+    KeysPtr current;
+    KeysPtr previous;  // nullptr until the first rotation
+  };
+
   AttestedWorker(WorkerConfig config, const WorkerDependencies& dependencies);
-  [[nodiscard]] Statement describe(const ByteArray<32>& challenge) const;
+  [[nodiscard]] KeysPtr make_channel_keys() const;
+  [[nodiscard]] KeyPair channel_keys() const;
+  // next_keys are those of a new epoch: the present ones, or new ones when their time has come.
+  [[nodiscard]] KeyPair next_keys() const;
+  [[nodiscard]] Statement describe(const ByteArray<32>& challenge, const KeyPair& keys) const;
   Result<std::shared_ptr<const Attested>> attest(const ByteArray<32>& challenge,
-                                                 std::optional<Bytes> beacon);
+                                                 const KeyPair& keys, std::optional<Bytes> beacon);
+  [[nodiscard]] HttpResponse handle_inside(const HttpRequest& request,
+                                           const ConnectionInfo& connection, bool lengths_hidden);
   Result<void> start_epoch();
   Result<void> load(const WorkerModelConfig& model);
   Result<Grant> ask_broker(const std::string& key_id, const Sha256Digest& manifest_digest,
@@ -102,26 +135,27 @@ class AttestedWorker {
   const WorkerDependencies deps_;
   const ByteArray<16> boot_id_;
   const Millis booted_at_;  // by the boot clock
-  EcPrivateKey tls_key_;
   EcPrivateKey release_key_;
   Ed25519PrivateKey session_key_;
   Ed25519PrivateKey receipt_key_;
-  Bytes certificate_;
-  Sha384Digest tls_key_hash_{};
 
   ModelRegistry registry_;
   V2Service v2_;
+  OhttpGateway gateway_;
+  std::function<void(TlsIdentity)> identity_listener_;
 
   std::mutex device_mutex_;  // one report at a time
   std::mutex broker_mutex_;  // one exchange at a time
   mutable std::shared_mutex attested_mutex_;
   std::shared_ptr<const Attested> current_;
+  KeyPair keys_;
   // Statements a served list may be asked for: those of this epoch and the last, and, apart from
   // them so that nobody can push them out, those made for clients' own nonces.
   std::deque<Sha256Digest> epoch_statements_;
   std::deque<Sha256Digest> hardware_statements_;
   std::atomic<std::uint64_t> epoch_ = 0;
   Millis next_epoch_{};
+  Millis next_key_{};  // no earlier, for a key that fills
   std::optional<Millis> last_hardware_;
   std::vector<LeaseDuty> duties_;
 };

@@ -18,6 +18,12 @@ enum class ServerError : std::uint8_t {
   kUnknownStatement,
   kThrottled,  // too many hardware reports
   kConfig,
+  kForeignKey,    // sealed for another worker's key, or one that is gone
+  kReplayed,      // a sealed request that was here before
+  kKeyFull,       // the gateway's key has opened as many requests as it may
+  kMediaType,     // not the content type this path takes
+  kSealedOnly,    // this listener takes sealed requests and evidence alone
+  kLengthsShown,  // lengths are to be hidden, which this channel does not
 };
 CodeInfo error_info(ServerError code);
 // http_status_of a server error is its own where HTTP has a better word than the kind's.

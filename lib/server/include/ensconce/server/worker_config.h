@@ -1,14 +1,22 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ensconce/base/clock.h"
+#include "ensconce/crypto/hpke.h"
 #include "ensconce/crypto/keys.h"
 #include "ensconce/net/http.h"
+#include "ensconce/ohttp/binary_http.h"
 
 namespace ensconce {
+
+struct ListenAddress {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;
+};
 
 struct WorkerModelConfig {
   std::filesystem::path bundle;
@@ -17,8 +25,10 @@ struct WorkerModelConfig {
 
 // WorkerConfig is worker.toml ("ensconce-worker/1"); every key is in docs/config.md.
 struct WorkerConfig {
-  std::string address = "127.0.0.1";
-  std::uint16_t port = 0;
+  ListenAddress listen;
+  std::optional<ListenAddress> listen_sealed;  // no TLS; evidence and sealed requests alone
+  Padding padding = Padding::none();
+  hpke::Kem ohttp_kem = hpke::Kem::kX25519;
   std::filesystem::path tsm_root;
   Url broker_url;
   Ed25519PublicKey broker_key;

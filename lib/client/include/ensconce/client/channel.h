@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "ensconce/attestation/appraise/appraise.h"
+#include "ensconce/base/random.h"
+#include "ensconce/channel/evidence_document.h"
+#include "ensconce/net/client.h"
+
+namespace ensconce {
+
+// ChannelChoice is how a client reaches a worker: both give the same guarantee.
+enum class ChannelChoice : std::uint8_t {
+  kAttestedTls,       // TLS 1.3 that the worker itself ends
+  kOblivious,         // sealed requests through whoever ends TLS outside
+  kObliviousChunked,  // the same, in chunks with an authenticated end
+};
+
+// WorkerChannel carries requests to one worker. What it gives before `bind` succeeded is believed
+// by nobody; afterwards what is sent reaches the attested worker or nobody. Used by one thread at a
+// time.
+class WorkerChannel {
+ public:
+  virtual ~WorkerChannel() = default;
+
+  // fetch_document asks for evidence with a nonce, in the open where the channel is not bound yet.
+  // `raw` gets the document as it came.
+  virtual Result<EvidenceDocument> fetch_document(const ByteArray<32>& nonce, bool hardware,
+                                                  Bytes& raw) = 0;
+  // bind checks that this channel ends where the affirmed statement says, by the session proof of
+  // its own kind over its own nonce; the codes of docs/protocols/evidence-document.md section 5.
+  virtual Result<void> bind(const EvidenceDocument& document, const Affirmed& affirmed,
+                            const ByteArray<32>& nonce) = 0;
+  // exchange sends a request inside the channel. After an error the channel may be closed. A worker
+  // that no longer has the key it was sealed for is ChannelError::kKeyGone: nothing was opened, and
+  // the caller may verify anew and send again.
+  virtual Result<HttpResponse> exchange(const HttpRequest& request) = 0;
+  [[nodiscard]] virtual bool open() const = 0;
+};
+
+// open_channel connects and sends nothing. The randomness is borrowed. Attested TLS wants https.
+Result<std::unique_ptr<WorkerChannel>> open_channel(const Url& url, ChannelChoice choice,
+                                                    const ClientOptions& options, Random& random);
+
+}  // namespace ensconce

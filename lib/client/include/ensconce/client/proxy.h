@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ensconce/client/attested_client.h"
+
+namespace ensconce {
+
+struct ProxyOptions {
+  Url url;
+  ChannelChoice choice = ChannelChoice::kAttestedTls;
+  ClientOptions client;
+  std::size_t max_idle_channels = 8;  // kept for the next request; more are closed after use
+};
+
+// AttestedProxy answers programs on this machine with what a verified worker says. It holds
+// channels that were verified before anything was sent, has each appraised again before its
+// affirmation ends, and fails closed: where no worker is affirmed it answers with an error that
+// says why, and nothing leaves. Safe to use from several threads.
+class AttestedProxy {
+ public:
+  // Clock and randomness are borrowed.
+  AttestedProxy(AppraisalPolicy policy, ProxyOptions options, const Clock& clock, Random& random);
+
+  // warm opens a channel if there is none, for a start that says at once what is wrong, and renews
+  // those that are idle. The appraisal, where it came to one, explains the outcome.
+  ConnectOutcome connect();
+  Result<void> warm();
+
+  // handle answers one request. Only a client that means this machine is served: a Host or Origin
+  // that is no loopback name is refused, because a page in a browser can be made to send one.
+  [[nodiscard]] HttpResponse handle(const HttpRequest& request);
+
+ private:
+  using Channel = std::unique_ptr<AttestedClient>;
+  Channel take();
+  void give_back(Channel channel);
+  Result<HttpResponse> forward(const HttpRequest& request);
+  [[nodiscard]] HttpResponse status();
+
+  const AppraisalPolicy policy_;
+  const ProxyOptions options_;
+  const Clock& clock_;
+  Random& random_;
+  std::mutex mutex_;
+  std::vector<Channel> idle_;
+};
+
+inline constexpr std::string_view kProxyStatusPath = "/.well-known/ensconce/proxy";
+
+}  // namespace ensconce

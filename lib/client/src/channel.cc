@@ -1,0 +1,296 @@
+#include "ensconce/client/channel.h"
+
+#include <algorithm>
+
+#include "ensconce/base/printable.h"
+#include "ensconce/codec/json.h"
+#include "ensconce/crypto/x509.h"
+#include "ensconce/ohttp/binary_http.h"
+#include "ensconce/ohttp/message.h"
+
+namespace ensconce {
+
+namespace {
+
+constexpr std::size_t kChunk = std::size_t{16} * 1024;
+
+Result<EvidenceDocument> read_document(const HttpResponse& response, Bytes& raw) {
+  if (response.status == 429 || response.status == 503) {
+    return Error(ChannelError::kUnexpectedAnswer, "the worker's secure processor is busy (status " +
+                                                      std::to_string(response.status) + ")")
+        .with_remedy("try again in a few seconds, or let the policy take a beacon");
+  }
+  if (response.status != 200) {
+    return Error(ChannelError::kNoEvidence, "expected an evidence document at " +
+                                                std::string(kEvidencePath) + ", got status " +
+                                                std::to_string(response.status))
+        .with_remedy("is this an Ensconce worker? A certificate alone proves no TEE");
+  }
+  raw = response.body;
+  return parse_evidence_document(as_text(response.body));
+}
+
+HttpRequest document_request(const ByteArray<32>& nonce, bool hardware, bool ohttp) {
+  std::string target = std::string(kEvidencePath) + "?nonce=" + to_hex(nonce);
+  target += hardware ? "&freshness=hardware" : "";
+  target += ohttp ? "&channel=ohttp" : "";
+  return {"GET", std::move(target), {}, {}};
+}
+
+// ---- Attested TLS ------------------------------------------------------------------------------
+
+class TlsChannel final : public WorkerChannel {
+ public:
+  explicit TlsChannel(std::unique_ptr<HttpClient> http) : http_(std::move(http)) {}
+
+  Result<EvidenceDocument> fetch_document(const ByteArray<32>& nonce, bool hardware,
+                                          Bytes& raw) override {
+    ENSC_TRY_ASSIGN(const HttpResponse response,
+                    http_->request(document_request(nonce, hardware, false)));
+    return read_document(response, raw);
+  }
+
+  Result<void> bind(const EvidenceDocument& document, const Affirmed& affirmed,
+                    const ByteArray<32>& nonce) override {
+    const ConnectionInfo& info = http_->info();
+    const Statement& statement = affirmed.statement();
+    // Ours takes nothing from the certificate but its key.
+    ENSC_TRY_ASSIGN(const Certificate certificate,
+                    Certificate::from_der(info.peer_certificate_der));
+    const Sha384Digest key = sha384(certificate.spki_der());
+    const std::vector<Sha384Digest>& named = statement.keys.tls;
+    if (std::find(named.begin(), named.end(), key) == named.end()) {
+      return Error(ChannelError::kForeignTlsKey,
+                   "this connection's key has SHA-384 " + to_hex(key) +
+                       ", the attested statement names " + to_hex(named.front()))
+          .with_remedy(
+              "somebody else than the attested worker ends this connection: a proxy, or an "
+              "attacker with a certificate; reach the worker itself, or use the oblivious channel");
+    }
+    if (!document.session) {
+      return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
+    }
+    return verify_session(*document.session, {ChannelKind::kTlsExporter, nonce, info.exporter,
+                                              affirmed.statement_sha256(), statement.keys.session});
+  }
+
+  Result<HttpResponse> exchange(const HttpRequest& request) override {
+    return http_->request(request);
+  }
+  [[nodiscard]] bool open() const override { return http_->open(); }
+
+ private:
+  std::unique_ptr<HttpClient> http_;
+};
+
+// ---- Oblivious HTTP ----------------------------------------------------------------------------
+
+// Fields of one hop, and those the outer request sets for itself.
+bool stays_outside(std::string_view lower_name) {
+  return lower_name == "host" || lower_name == "connection" || lower_name == "content-length" ||
+         lower_name == "transfer-encoding" || lower_name == "keep-alive" || lower_name == "te" ||
+         lower_name == "upgrade" || lower_name == "proxy-connection";
+}
+
+BinaryRequest to_binary(const HttpRequest& request, const std::string& authority) {
+  BinaryRequest out{request.method, "https", authority, request.target, {}, request.body, {}};
+  for (const HttpHeader& header : request.headers.all()) {
+    std::string name = header.name;
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+      return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    });
+    if (!stays_outside(name)) {
+      out.headers.push_back({std::move(name), header.value});
+    }
+  }
+  return out;
+}
+
+HttpResponse from_binary(BinaryResponse binary) {
+  HttpResponse out;
+  out.status = binary.status;
+  for (auto* fields : {&binary.headers, &binary.trailers}) {
+    for (BinaryField& field : *fields) {
+      out.headers.add(std::move(field.name), std::move(field.value));
+    }
+  }
+  out.body = std::move(binary.content);
+  return out;
+}
+
+// What a gateway refuses in the open was not opened; so says RFC 9458 section 5.2 of its problem
+// type, and our gateway of its own codes. Whoever is in between can say it too, which is why a
+// caller tries again once and not for ever.
+Error refused_outside(const HttpResponse& response) {
+  std::string type;
+  std::string title;
+  json::Limits limits;
+  limits.max_bytes = 4096;
+  if (const auto body = json::parse(as_text(response.body), limits); body && body->is_object()) {
+    const auto text_of = [&](const char* name) {
+      const json::Value* member = body->find(name);
+      const auto text = member != nullptr ? member->as_text(name) : Result<std::string>("");
+      return text ? text->substr(0, 128) : std::string();
+    };
+    type = text_of("type");
+    title = text_of("title");
+  }
+  if (response.status >= 400 && response.status < 500 && type == kOhttpKeyProblem) {
+    return {ChannelError::kKeyGone,
+            "the request was sealed for a key that the worker which got it "
+            "does not have"};
+  }
+  return Error(ChannelError::kUnexpectedAnswer, "outside the envelope, status " +
+                                                    std::to_string(response.status) +
+                                                    (title.empty() ? "" : ": " + printable(title)))
+      .with_remedy("this answer is of a gateway or of somebody between: it is believed in nothing");
+}
+
+class ObliviousChannel final : public WorkerChannel {
+ public:
+  ObliviousChannel(std::unique_ptr<HttpClient> http, std::string authority, bool chunked,
+                   Random& random)
+      : http_(std::move(http)),
+        authority_(std::move(authority)),
+        chunked_(chunked),
+        random_(random) {}
+
+  Result<EvidenceDocument> fetch_document(const ByteArray<32>& nonce, bool hardware,
+                                          Bytes& raw) override {
+    ENSC_TRY_ASSIGN(const HttpResponse response,
+                    http_->request(document_request(nonce, hardware, true)));
+    return read_document(response, raw);
+  }
+
+  Result<void> bind(const EvidenceDocument& document, const Affirmed& affirmed,
+                    const ByteArray<32>& nonce) override {
+    if (!document.ohttp_key) {
+      return Error(ChannelError::kForeignOhttpKey, "the evidence document carries no gateway key");
+    }
+    const Statement& statement = affirmed.statement();
+    const Sha256Digest digest = sha256(*document.ohttp_key);
+    const std::vector<Sha256Digest>& named = statement.keys.ohttp;
+    if (std::find(named.begin(), named.end(), digest) == named.end()) {
+      return Error(ChannelError::kForeignOhttpKey, "the gateway key has SHA-256 " + to_hex(digest) +
+                                                       ", which the attested "
+                                                       "statement does not name")
+          .with_remedy("somebody put a key of their own in the worker's place");
+    }
+    if (!document.session) {
+      return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
+    }
+    ENSC_TRY(
+        verify_session(*document.session, {ChannelKind::kOhttpKey, nonce, digest,
+                                           affirmed.statement_sha256(), statement.keys.session}));
+    ENSC_TRY_ASSIGN(key_, parse_key_config(*document.ohttp_key));
+    const auto padding = Padding::parse(statement.security.padding);
+    if (!padding) {
+      return Error(ChannelError::kUnexpectedAnswer,
+                   "the worker pads by a rule this version does not know");
+    }
+    padding_ = *padding;
+    worker_ = to_hex(ByteView(digest).first(8));
+    return ok();
+  }
+
+  Result<HttpResponse> exchange(const HttpRequest& request) override {
+    ENSC_CHECK(key_.has_value());  // nothing is sealed before bind
+    ENSC_TRY_ASSIGN(OhttpRequestSealer sealer, OhttpRequestSealer::start(*key_, chunked_, random_));
+    HttpRequest outer;
+    outer.method = "POST";
+    outer.target = std::string(kGatewayPath);
+    outer.headers.set("Content-Type",
+                      std::string(chunked_ ? kOhttpChunkedRequestType : kOhttpRequestType));
+    outer.headers.set(std::string(kWorkerHeader), worker_);
+    if (chunked_) {
+      outer.headers.set("Incremental", "?1");
+    }
+    outer.body = sealed(sealer, request);
+    ENSC_TRY_ASSIGN(const HttpResponse response, http_->request(outer));
+    if (response.status != 200) {
+      return refused_outside(response);
+    }
+    const std::string_view expected = chunked_ ? kOhttpChunkedResponseType : kOhttpResponseType;
+    if (response.headers.get("Content-Type") != expected) {
+      return Error(ChannelError::kUnexpectedAnswer,
+                   "expected a sealed answer, got another content type");
+    }
+    ENSC_TRY_ASSIGN(Bytes plain, opened(sealer, response.body));
+    auto binary = parse_binary_response(plain);
+    wipe(plain.data(), plain.size());
+    ENSC_TRY(binary);
+    return from_binary(*std::move(binary));
+  }
+  [[nodiscard]] bool open() const override { return http_->open(); }
+
+ private:
+  [[nodiscard]] Bytes sealed(OhttpRequestSealer& sealer, const HttpRequest& request) const {
+    BinaryRequest binary = to_binary(request, authority_);
+    Bytes plain = write_binary_request(binary);
+    wipe(binary.content.data(), binary.content.size());
+    std::size_t len = padding_.padded_len(plain.size());
+    if (chunked_ && padding_.hides()) {
+      len = (len + kChunk - 1) / kChunk * kChunk;
+    }
+    Bytes padded(len);
+    std::copy(plain.begin(), plain.end(), padded.begin());
+    wipe(plain.data(), plain.size());
+    Bytes out;
+    if (chunked_) {
+      ChunkSealer& chunks = sealer.chunks();
+      out = chunks.prefix();
+      for (ByteView left(padded); !left.empty();) {
+        const ByteView chunk = left.first(std::min(left.size(), kChunk));
+        left = left.subspan(chunk.size());
+        chunks.seal(chunk, left.empty(), out);
+      }
+    } else {
+      out = sealer.seal(padded);
+    }
+    wipe(padded.data(), padded.size());
+    return out;
+  }
+
+  [[nodiscard]] Result<Bytes> opened(const OhttpRequestSealer& sealer, ByteView message) const {
+    if (!chunked_) {
+      return sealer.open_response(message);
+    }
+    const std::unique_ptr<ChunkOpener> chunks = sealer.response_chunks();
+    Bytes out;
+    Result<void> read = chunks->feed(message, out);
+    if (read) {
+      read = chunks->finish(out);
+    }
+    if (!read) {
+      wipe(out.data(), out.size());
+      return read.error();
+    }
+    return out;
+  }
+
+  std::unique_ptr<HttpClient> http_;
+  std::string authority_;
+  bool chunked_;
+  Random& random_;
+  std::optional<OhttpKeyConfig> key_;
+  Padding padding_ = Padding::none();
+  std::string worker_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<WorkerChannel>> open_channel(const Url& url, ChannelChoice choice,
+                                                    const ClientOptions& options, Random& random) {
+  const bool tls = choice == ChannelChoice::kAttestedTls;
+  if (tls && url.scheme != "https") {
+    return Error(NetError::kBadUrl, "attested TLS is reached by https only");
+  }
+  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url, options));
+  if (tls) {
+    return std::unique_ptr<WorkerChannel>(std::make_unique<TlsChannel>(std::move(http)));
+  }
+  return std::unique_ptr<WorkerChannel>(std::make_unique<ObliviousChannel>(
+      std::move(http), url.authority(), choice == ChannelChoice::kObliviousChunked, random));
+}
+
+}  // namespace ensconce

@@ -1,0 +1,222 @@
+#include "ensconce/client/proxy.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ensconce/base/log.h"
+#include "ensconce/codec/json.h"
+
+namespace ensconce {
+
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+bool same_text(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](char x, char y) { return lower(x) == lower(y); });
+}
+
+// Fields of one hop (RFC 9110 section 7.6.1), and what only this hop needs.
+bool is_hop_field(std::string_view name) {
+  constexpr std::array<std::string_view, 11> kHop{
+      "Connection", "Content-Length",   "Expect",
+      "Host",       "Keep-Alive",       "Proxy-Authorization",
+      "TE",         "Proxy-Connection", "Transfer-Encoding",
+      "Trailer",    "Upgrade"};
+  return std::any_of(kHop.begin(), kHop.end(),
+                     [&](std::string_view hop) { return same_text(hop, name); });
+}
+
+// is_loopback_name takes "localhost", "127.0.0.1" or "[::1]", with any port.
+bool is_loopback_name(std::string_view authority) {
+  const std::size_t end = authority.starts_with('[') ? authority.find(']') : authority.find(':');
+  std::string_view host = authority.substr(0, end);
+  if (host.starts_with('[')) {
+    host.remove_prefix(1);
+  }
+  return same_text(host, "localhost") || host == "127.0.0.1" || host == "::1";
+}
+
+bool means_this_machine(const HttpRequest& request) {
+  if (!is_loopback_name(request.headers.get("Host").value_or(""))) {
+    return false;
+  }
+  const auto origin = request.headers.get("Origin");
+  if (!origin) {
+    return true;
+  }
+  const std::size_t scheme = origin->find("://");
+  return scheme != std::string_view::npos && is_loopback_name(origin->substr(scheme + 3));
+}
+
+HttpResponse json_answer(int status, const json::Value& body) {
+  HttpResponse out;
+  out.status = status;
+  out.headers.set("Content-Type", "application/json");
+  out.body = to_bytes(json::write(body));
+  return out;
+}
+
+// Programs of the Open Inference Protocol read {"error": text}, those of OpenAI's
+// {"error": {"message", …}}. Whoever asks is on this machine and may know everything.
+HttpResponse failure(const HttpRequest& request, const Error& error) {
+  log_failure("request not forwarded", error);
+  const bool away = error.kind() == Kind::kUnavailable || error.kind() == Kind::kExhausted;
+  const int status = away ? 503 : error.kind() == Kind::kInvalidInput ? 400 : 502;
+  const std::string words = "ensconce proxy: nothing was sent on. " + error.to_string();
+  if (request.target.starts_with("/v1/")) {
+    return json_answer(status, json::Object{{"error", json::Object{
+                                                          {"message", words},
+                                                          {"type", "ensconce_proxy"},
+                                                          {"param", json::Value()},
+                                                          {"code", std::string(error.id())},
+                                                      }}});
+  }
+  return json_answer(status, json::Object{{"error", words}, {"code", std::string(error.id())}});
+}
+
+}  // namespace
+
+AttestedProxy::AttestedProxy(AppraisalPolicy policy, ProxyOptions options, const Clock& clock,
+                             Random& random)
+    : policy_(std::move(policy)), options_(std::move(options)), clock_(clock), random_(random) {}
+
+ConnectOutcome AttestedProxy::connect() {
+  return AttestedClient::connect(options_.url, policy_, options_.client, clock_, random_,
+                                 options_.choice);
+}
+
+AttestedProxy::Channel AttestedProxy::take() {
+  const std::lock_guard lock(mutex_);
+  while (!idle_.empty()) {
+    Channel channel = std::move(idle_.back());
+    idle_.pop_back();
+    if (channel->open()) {
+      return channel;
+    }
+  }
+  return nullptr;
+}
+
+void AttestedProxy::give_back(Channel channel) {
+  const std::lock_guard lock(mutex_);
+  if (channel->open() && idle_.size() < options_.max_idle_channels) {
+    idle_.push_back(std::move(channel));
+  }
+}
+
+Result<void> AttestedProxy::warm() {
+  Channel channel = take();
+  if (channel != nullptr) {
+    const Result<void> renewed = channel->keep_warm();
+    if (renewed) {
+      give_back(std::move(channel));
+      return ok();
+    }
+    log_failure("the worker's channel was not renewed", renewed.error());
+  }
+  ConnectOutcome outcome = connect();
+  if (!outcome.client) {
+    return outcome.client.error();
+  }
+  give_back(*std::move(outcome.client));
+  return ok();
+}
+
+// A channel that was idle may have been closed meanwhile, and a refused one is of no use: either is
+// replaced once by a new one, which is verified like the first. What is asked of a model changes
+// nothing, so that asking twice does no harm.
+Result<HttpResponse> AttestedProxy::forward(const HttpRequest& request) {
+  if (Channel idle = take(); idle != nullptr) {
+    HttpRequest copy = request;
+    Result<HttpResponse> answer = idle->forward(std::move(copy));
+    if (answer || idle->open()) {
+      if (idle->open()) {
+        give_back(std::move(idle));
+      }
+      return answer;
+    }
+  }
+  ConnectOutcome outcome = connect();
+  if (!outcome.client) {
+    return outcome.client.error();
+  }
+  Channel channel = *std::move(outcome.client);
+  HttpRequest copy = request;
+  Result<HttpResponse> answer = channel->forward(std::move(copy));
+  if (channel->open()) {
+    give_back(std::move(channel));
+  }
+  return answer;
+}
+
+HttpResponse AttestedProxy::status() {
+  if (const Result<void> warmed = warm(); !warmed) {
+    return json_answer(503, json::Object{{"verified", false},
+                                         {"worker", options_.url.to_string()},
+                                         {"code", std::string(warmed.error().id())},
+                                         {"error", warmed.error().to_string()}});
+  }
+  Channel channel = take();
+  if (channel == nullptr) {
+    return json_answer(503, json::Object{{"verified", false}, {"error", "busy"}});
+  }
+  const Affirmed& affirmed = channel->affirmed();
+  json::Array models;
+  for (const ServedModel& model : channel->served().models) {
+    models.emplace_back(json::Object{{"name", model.name},
+                                     {"version", std::to_string(model.version)},
+                                     {"bundle", to_hex(model.manifest_digest)}});
+  }
+  HttpResponse out =
+      json_answer(200, json::Object{{"verified", true},
+                                    {"worker", options_.url.to_string()},
+                                    {"origin", std::string(name_of(affirmed.origin()))},
+                                    {"measurement", to_hex(affirmed.measurement())},
+                                    {"software", affirmed.statement().software},
+                                    {"affirmed_until", to_rfc3339(affirmed.expires())},
+                                    {"models", std::move(models)}});
+  give_back(std::move(channel));
+  return out;
+}
+
+HttpResponse AttestedProxy::handle(const HttpRequest& request) {
+  if (!means_this_machine(request)) {
+    return json_answer(403, json::Object{{"error",
+                                          "ensconce proxy: Host and Origin must be this "
+                                          "machine's loopback names"}});
+  }
+  const std::string_view path = path_of(request.target);
+  if (path == kProxyStatusPath) {
+    return status();
+  }
+  if (path.starts_with("/.well-known/")) {
+    return json_answer(404, json::Object{{"error", "ensconce proxy: no such path"}});
+  }
+  HttpRequest inner;
+  inner.method = request.method;
+  inner.target = request.target;
+  for (const HttpHeader& header : request.headers.all()) {
+    if (!is_hop_field(header.name)) {
+      inner.headers.add(header.name, header.value);
+    }
+  }
+  inner.body = request.body;
+  Result<HttpResponse> answer = forward(inner);
+  wipe(inner.body.data(), inner.body.size());
+  if (!answer) {
+    return failure(request, answer.error());
+  }
+  HttpResponse out;
+  out.status = answer->status;
+  for (const HttpHeader& header : answer->headers.all()) {
+    if (!is_hop_field(header.name)) {
+      out.headers.add(header.name, header.value);
+    }
+  }
+  out.body = std::move(answer->body);
+  return out;
+}
+
+}  // namespace ensconce

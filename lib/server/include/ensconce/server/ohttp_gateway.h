@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+
+#include "ensconce/base/random.h"
+#include "ensconce/crypto/hash.h"
+#include "ensconce/net/http.h"
+#include "ensconce/ohttp/binary_http.h"
+#include "ensconce/ohttp/message.h"
+
+namespace ensconce {
+
+// GatewayKey is one key of the oblivious gateway with every request it was ever asked to open, so
+// that none is opened twice. It never leaves the process.
+class GatewayKey {
+ public:
+  static constexpr std::size_t kMaxSeen = std::size_t{1} << 20;
+  GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen = kMaxSeen);
+
+  [[nodiscard]] const OhttpKey& key() const { return key_; }
+  [[nodiscard]] const Sha256Digest& digest() const { return digest_; }  // of the configuration
+
+  enum class Seen : std::uint8_t { kNew, kReplayed, kFull };
+  // remember counts a request by its encapsulated key, before anything of it is opened.
+  Seen remember(ByteView enc);
+  // filling says that half of what may be seen was: time for the next key.
+  [[nodiscard]] bool filling() const;
+
+ private:
+  struct FirstBytes {  // of a digest: as good as any hash of it
+    std::size_t operator()(const Sha256Digest& digest) const {
+      std::size_t out = 0;
+      std::memcpy(&out, digest.data(), sizeof(out));
+      return out;
+    }
+  };
+  OhttpKey key_;
+  Sha256Digest digest_{};
+  const std::size_t max_seen_;
+  mutable std::mutex mutex_;
+  std::unordered_set<Sha256Digest, FirstBytes> seen_;
+};
+
+// OhttpGateway opens sealed requests inside the TEE and seals the answers (RFC 9458 and chunked
+// OHTTP; docs/protocols/oblivious-http.md). Of the outer request it looks at method, content type,
+// Ensconce-Worker and body; nothing of the outer headers enters and nothing of the inner ones
+// leaves. Safe to use from several threads.
+class OhttpGateway {
+ public:
+  using Inner = std::function<HttpResponse(const HttpRequest&)>;
+  // The randomness is borrowed; `inner` answers what was sealed.
+  OhttpGateway(Random& random, Padding padding, Inner inner);
+
+  // install makes a key the current one. The previous one, if any, still opens requests.
+  void install(std::shared_ptr<GatewayKey> current, std::shared_ptr<GatewayKey> previous);
+  // wants_key says that the current key should be replaced before its time.
+  [[nodiscard]] bool wants_key() const;
+
+  // handle answers GET (the key configurations) and POST (a sealed request). What it refuses in the
+  // open are a foreign or full key, a replay and what does not decrypt; every other answer is
+  // sealed.
+  [[nodiscard]] HttpResponse handle(const HttpRequest& outer);
+
+ private:
+  struct Keys {
+    std::shared_ptr<GatewayKey> current;
+    std::shared_ptr<GatewayKey> previous;
+  };
+  [[nodiscard]] Keys keys() const;
+  Result<HttpResponse> open(const HttpRequest& outer);
+  HttpResponse answer(ByteView bhttp);
+  HttpResponse seal(OhttpRequestOpener& opener, HttpResponse inner, bool chunked);
+
+  Random& random_;
+  const Padding padding_;
+  const Inner inner_;
+  mutable std::mutex mutex_;
+  Keys keys_;
+};
+
+}  // namespace ensconce

@@ -1,0 +1,255 @@
+#include "ensconce/server/ohttp_gateway.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ensconce/base/log.h"
+#include "ensconce/channel/evidence_document.h"
+#include "ensconce/codec/json.h"
+#include "ensconce/server/error.h"
+#include "ensconce/server/v2_service.h"
+
+namespace ensconce {
+
+namespace {
+
+constexpr std::string_view kReceiptField = "ensconce-receipt";
+// Of a streamed answer that hides lengths every frame has this plaintext.
+constexpr std::size_t kFrame = std::size_t{16} * 1024;
+
+std::vector<OhttpAlgorithms> algorithms() {
+  using hpke::Aead;
+  using hpke::Kdf;
+  return {{Kdf::kHkdfSha256, Aead::kAes128Gcm},
+          {Kdf::kHkdfSha256, Aead::kAes256Gcm},
+          {Kdf::kHkdfSha256, Aead::kChaCha20Poly1305}};
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+// Fields that speak of one hop (RFC 9110 section 7.6.1) or of a body's length mean nothing inside.
+bool is_hop_field(std::string_view lower_name) {
+  constexpr std::array<std::string_view, 8> kHop{"connection",        "content-length",   "host",
+                                                 "keep-alive",        "proxy-connection", "te",
+                                                 "transfer-encoding", "upgrade"};
+  return std::find(kHop.begin(), kHop.end(), lower_name) != kHop.end();
+}
+
+Result<HttpRequest> inner_request(ByteView bhttp) {
+  ENSC_TRY_ASSIGN(BinaryRequest binary, parse_binary_request(bhttp));
+  if (binary.path.empty() || binary.path.front() != '/') {
+    return Error(OhttpError::kBinaryHttp, "the path does not begin with '/'");
+  }
+  HttpRequest out;
+  out.method = std::move(binary.method);
+  out.target = std::move(binary.path);
+  for (BinaryField& field : binary.headers) {
+    if (!is_hop_field(field.name)) {
+      out.headers.add(std::move(field.name), std::move(field.value));
+    }
+  }
+  out.body = std::move(binary.content);
+  return out;
+}
+
+// A receipt is the last field of a streamed answer, and a header of a whole one.
+BinaryResponse inner_response(HttpResponse& response, bool chunked) {
+  BinaryResponse out;
+  out.status = response.status;
+  for (const HttpHeader& header : response.headers.all()) {
+    std::string name = lower(header.name);
+    if (!is_hop_field(name)) {
+      BinaryFields& to = chunked && name == kReceiptField ? out.trailers : out.headers;
+      to.push_back({std::move(name), header.value});
+    }
+  }
+  out.content = std::move(response.body);
+  return out;
+}
+
+// RFC 9457; `type` is about:blank unless the standard has one.
+HttpResponse problem(int status, std::string_view type, const Error& error) {
+  log_failure("sealed request refused", error);
+  HttpResponse out = json_response(status, json::write(json::Object{
+                                               {"type", type},
+                                               {"title", std::string(error.id())},
+                                               {"status", status},
+                                           }));
+  out.headers.set("Content-Type", "application/problem+json");
+  return out;
+}
+
+HttpResponse refusal(const Error& error) {
+  if (error.is(ServerError::kForeignKey)) {
+    return problem(400, kOhttpKeyProblem, error);
+  }
+  for (const ServerError code : {ServerError::kReplayed, ServerError::kKeyFull,
+                                 ServerError::kMethod, ServerError::kMediaType}) {
+    if (error.is(code)) {
+      return problem(http_status_of(code), "about:blank", error);
+    }
+  }
+  return problem(http_status_of(error.kind()), "about:blank", error);
+}
+
+}  // namespace
+
+// ---- Keys --------------------------------------------------------------------------------------
+
+GatewayKey::GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen)
+    : key_{{}, hpke::PrivateKey::generate(kem, random)}, max_seen_(max_seen) {
+  key_.config = make_key_config(random.array<1>()[0], key_.key, algorithms());
+  digest_ = sha256(key_.config.encoded);
+}
+
+GatewayKey::Seen GatewayKey::remember(ByteView enc) {
+  const Sha256Digest digest = sha256(enc);
+  const std::lock_guard lock(mutex_);
+  if (seen_.contains(digest)) {
+    return Seen::kReplayed;
+  }
+  if (seen_.size() >= max_seen_) {
+    return Seen::kFull;
+  }
+  seen_.insert(digest);
+  return Seen::kNew;
+}
+
+bool GatewayKey::filling() const {
+  const std::lock_guard lock(mutex_);
+  return seen_.size() >= max_seen_ / 2;
+}
+
+// ---- Gateway -----------------------------------------------------------------------------------
+
+OhttpGateway::OhttpGateway(Random& random, Padding padding, Inner inner)
+    : random_(random), padding_(padding), inner_(std::move(inner)) {}
+
+void OhttpGateway::install(std::shared_ptr<GatewayKey> current,
+                           std::shared_ptr<GatewayKey> previous) {
+  const std::lock_guard lock(mutex_);
+  keys_ = {std::move(current), std::move(previous)};
+}
+
+OhttpGateway::Keys OhttpGateway::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
+}
+
+bool OhttpGateway::wants_key() const {
+  const Keys keys = this->keys();
+  return keys.current != nullptr && keys.current->filling();
+}
+
+HttpResponse OhttpGateway::handle(const HttpRequest& outer) {
+  if (outer.method == "GET") {
+    const Keys keys = this->keys();
+    HttpResponse out;
+    out.headers.set("Content-Type", std::string(kOhttpKeysType));
+    out.headers.set("Cache-Control", "no-store");
+    out.body = write_key_configs({&keys.current->key().config, 1});
+    return out;
+  }
+  Result<HttpResponse> answered = open(outer);
+  return answered ? *std::move(answered) : refusal(answered.error());
+}
+
+Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer) {
+  if (outer.method != "POST") {
+    return Error(ServerError::kMethod, "this path takes GET and POST");
+  }
+  const std::string_view type = outer.headers.get("Content-Type").value_or("");
+  const bool chunked = type == kOhttpChunkedRequestType;
+  if (!chunked && type != kOhttpRequestType) {
+    return Error(ServerError::kMediaType, "expected " + std::string(kOhttpRequestType) + " or " +
+                                              std::string(kOhttpChunkedRequestType));
+  }
+  ENSC_TRY_ASSIGN(const OhttpRequestHead head, parse_request_head(outer.body));
+  const Keys keys = this->keys();
+  std::shared_ptr<GatewayKey> mine;
+  const auto meant = outer.headers.get(kWorkerHeader);
+  for (const auto& key : {keys.current, keys.previous}) {
+    if (mine == nullptr && key != nullptr && key->key().config.key_id == head.key_id &&
+        (!meant || *meant == to_hex(ByteView(key->digest()).first(8)))) {
+      mine = key;
+    }
+  }
+  if (mine == nullptr) {
+    return Error(ServerError::kForeignKey, "sealed for a key that is not this worker's now");
+  }
+  // Before anything is opened: what is opened twice is answered twice.
+  switch (mine->remember(head.enc)) {
+    case GatewayKey::Seen::kReplayed:
+      return Error(ServerError::kReplayed, "this request was here before");
+    case GatewayKey::Seen::kFull:
+      return Error(ServerError::kKeyFull, "the key has served as many requests as it may");
+    case GatewayKey::Seen::kNew:
+      break;
+  }
+  ENSC_TRY_ASSIGN(OhttpRequestOpener opener, OhttpRequestOpener::start(mine->key(), head, chunked));
+  const ByteView sealed = ByteView(outer.body).subspan(head.len);
+  Bytes bhttp;
+  if (chunked) {
+    Result<void> fed = opener.chunks().feed(sealed, bhttp);
+    if (fed) {
+      fed = opener.chunks().finish(bhttp);
+    }
+    if (!fed) {
+      wipe(bhttp.data(), bhttp.size());
+      return fed.error();
+    }
+  } else {
+    ENSC_TRY_ASSIGN(bhttp, opener.open(sealed));
+  }
+  HttpResponse inner = answer(bhttp);
+  wipe(bhttp.data(), bhttp.size());
+  return seal(opener, std::move(inner), chunked);
+}
+
+HttpResponse OhttpGateway::answer(ByteView bhttp) {
+  Result<HttpRequest> request = inner_request(bhttp);
+  if (!request) {
+    return response_of(request.error());
+  }
+  HttpResponse out = inner_(*request);
+  wipe(request->body.data(), request->body.size());
+  return out;
+}
+
+HttpResponse OhttpGateway::seal(OhttpRequestOpener& opener, HttpResponse inner, bool chunked) {
+  BinaryResponse binary = inner_response(inner, chunked);
+  Bytes plain = write_binary_response(binary);
+  wipe(binary.content.data(), binary.content.size());
+  std::size_t len = padding_.padded_len(plain.size());
+  if (chunked && padding_.hides()) {
+    len = (len + kFrame - 1) / kFrame * kFrame;
+  }
+  Bytes padded(len);
+  std::copy(plain.begin(), plain.end(), padded.begin());
+  wipe(plain.data(), plain.size());
+  HttpResponse out;
+  out.headers.set("Content-Type",
+                  std::string(chunked ? kOhttpChunkedResponseType : kOhttpResponseType));
+  out.headers.set("Cache-Control", "no-store");
+  if (chunked) {
+    out.headers.set("Incremental", "?1");
+    const auto sealer = opener.response_chunks(random_);
+    out.body = sealer->prefix();
+    for (ByteView left(padded); !left.empty();) {
+      const ByteView frame = left.first(std::min(left.size(), kFrame));
+      left = left.subspan(frame.size());
+      sealer->seal(frame, left.empty(), out.body);
+    }
+  } else {
+    out.body = opener.seal_response(padded, random_);
+  }
+  wipe(padded.data(), padded.size());
+  return out;
+}
+
+}  // namespace ensconce

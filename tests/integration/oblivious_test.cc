@@ -1,0 +1,587 @@
+// The oblivious channel through somebody in the middle, who sees every byte and changes what a test
+// says: each attack is refused by its own code, and the genuine worker serves on.
+#include <gmock/gmock.h>
+
+#include <mutex>
+
+#include "ensconce/client/proxy.h"
+#include "ensconce/ohttp/message.h"
+#include "ensconce/server/error.h"
+#include "tls_fixture.h"
+#include "whole.h"
+
+namespace ensconce::whole {
+namespace {
+
+using std::chrono::minutes;
+
+// Middle ends no TLS of the worker's: it is the balancer, or whoever sits where one would.
+class Middle {
+ public:
+  using ToWorker = std::function<HttpResponse(const HttpRequest&)>;
+  explicit Middle(ToWorker to_worker) : to_worker_(std::move(to_worker)) {
+    server_ = HttpServer::start(ServerOptions{}, [this](const HttpRequest& request,
+                                                        const ConnectionInfo&) {
+                return pass(request);
+              }).value();
+  }
+  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+
+  std::function<void(HttpRequest&)> on_request;
+  std::function<void(HttpResponse&)> on_response;  // of sealed requests
+  std::function<void(HttpResponse&)> on_document;
+
+  [[nodiscard]] std::vector<HttpRequest> requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  [[nodiscard]] std::vector<HttpResponse> responses() const {
+    const std::lock_guard lock(mutex_);
+    return responses_;
+  }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    requests_.clear();
+    responses_.clear();
+  }
+
+ private:
+  HttpResponse pass(HttpRequest request) {
+    const bool sealed = path_of(request.target) == kGatewayPath;
+    if (sealed && on_request) {
+      on_request(request);
+    }
+    HttpResponse response = to_worker_(request);
+    if (sealed && on_response) {
+      on_response(response);
+    }
+    if (!sealed && on_document) {
+      on_document(response);
+    }
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(std::move(request));
+    responses_.push_back(response);
+    return response;
+  }
+
+  ToWorker to_worker_;
+  mutable std::mutex mutex_;
+  std::vector<HttpRequest> requests_;
+  std::vector<HttpResponse> responses_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+class Oblivious : public Whole {
+ protected:
+  Oblivious()
+      : middle_([this](const HttpRequest& request) {
+          return worker_->handle_in_the_open(request, {});
+        }) {}
+
+  ConnectOutcome connect_through(ChannelChoice choice = ChannelChoice::kOblivious,
+                                 const PolicySays& says = {}) {
+    const AppraisalPolicy policy =
+        AppraisalPolicy::parse(client_policy(says), "client.toml").value();
+    return AttestedClient::connect(test::local("http", middle_.port()), policy, {}, client_clock_,
+                                   random_, choice);
+  }
+  std::unique_ptr<AttestedClient> client(ChannelChoice choice = ChannelChoice::kOblivious) {
+    PolicySays says;
+    says.padding = padding_;
+    ConnectOutcome outcome = connect_through(choice, says);
+    EXPECT_TRUE(outcome.client) << outcome.client.error().to_string();
+    return *std::move(outcome.client);
+  }
+  void restart(const std::function<void(WorkerConfig&)>& change = {}) {
+    WorkerConfig changed = config();
+    if (change) {
+      change(changed);
+    }
+    padding_ = changed.padding.to_string();
+    start(changed);
+  }
+  void pass(Millis time) {
+    clock_.advance(time);
+    client_clock_.advance(time);
+    worker_->maintain();
+  }
+  // sealed is one request for a model, as the client sent it.
+  HttpRequest sealed_request(ChannelChoice choice = ChannelChoice::kOblivious) {
+    const auto one = client(choice);
+    middle_.forget();
+    EXPECT_TRUE(infer(*one));
+    return middle_.requests().back();
+  }
+  HttpResponse send(const HttpRequest& outer) { return worker_->handle_in_the_open(outer, {}); }
+
+  Middle middle_;
+  std::string padding_ = "none";  // of the worker's statement
+};
+
+::testing::AssertionResult problem(const HttpResponse& response, int status, std::string_view id,
+                                   std::string_view type = "about:blank") {
+  const auto body = json::parse(as_text(response.body));
+  if (response.status == status && body && body->find("title")->as_text("title").value() == id &&
+      body->find("type")->as_text("type").value() == type &&
+      response.headers.get("Content-Type") == "application/problem+json") {
+    return ::testing::AssertionSuccess();
+  }
+  return ::testing::AssertionFailure()
+         << response.status << " " << as_text(response.body).substr(0, 300);
+}
+
+// ---- It works ----------------------------------------------------------------------------------
+
+TEST_F(Oblivious, AnswersWholeAndChunked) {
+  for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    const auto one = client(choice);
+    for (int i = 0; i < 3; ++i) {
+      const auto answer = infer(*one);
+      ASSERT_TRUE(answer) << answer.error().to_string();
+      EXPECT_EQ(answer->outputs.size(), 1U);
+    }
+  }
+}
+
+TEST_F(Oblivious, WorksOverP256) {
+  restart([](WorkerConfig& c) { c.ohttp_kem = hpke::Kem::kP256; });
+  EXPECT_TRUE(infer(*client()));
+}
+
+TEST_F(Oblivious, WorksOnTheWorkersOwnListenerToo) {
+  const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+  const ConnectOutcome outcome =
+      AttestedClient::connect(test::local("https", server_->port()), policy, {}, client_clock_,
+                              random_, ChannelChoice::kOblivious);
+  ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
+  EXPECT_TRUE(infer(**outcome.client));
+}
+
+// ---- Who is in the middle sees nothing ---------------------------------------------------------
+
+TEST_F(Oblivious, NothingOfTheInsideShowsOutside) {
+  const auto one = client();
+  middle_.forget();
+  HttpRequest inner = infer_request();
+  inner.headers.set("Authorization", "Bearer inner-canary");
+  ASSERT_TRUE(one->forward(inner));
+  HttpRequest bodyless = get("/v2/models/" + std::string(kModel) + "?canary-query");
+  ASSERT_TRUE(one->forward(bodyless));
+  const std::string digest = to_hex(genuine().result.manifest_digest);
+  ASSERT_EQ(middle_.requests().size(), 2U);
+  for (const HttpRequest& seen : middle_.requests()) {
+    EXPECT_EQ(seen.method, "POST");
+    EXPECT_EQ(seen.target, kGatewayPath);
+    std::string all(as_text(seen.body));
+    for (const HttpHeader& header : seen.headers.all()) {
+      all += header.name + ": " + header.value + "\n";
+    }
+    for (const std::string& inside :
+         {std::string("canary"), std::string(kModel), digest, std::string("infer"),
+          std::string("Authorization"), std::string("ensconce-bundle")}) {
+      EXPECT_EQ(all.find(inside), std::string::npos) << inside;
+    }
+  }
+  for (const HttpResponse& seen : middle_.responses()) {
+    EXPECT_EQ(seen.status, 200);
+    EXPECT_FALSE(seen.headers.get(kBundleHeader));
+    EXPECT_EQ(as_text(seen.body).find(kModel), std::string_view::npos);
+  }
+}
+
+TEST_F(Oblivious, OuterHeadersDoNotEnter) {
+  middle_.on_request = [](HttpRequest& outer) {
+    outer.headers.set(std::string(kBundleHeader), std::string(64, '0'));
+    outer.headers.set("X-Injected", "outer");
+  };
+  EXPECT_TRUE(infer(*client()));  // the bundle that counts is the inner one
+}
+
+TEST_F(Oblivious, AnErrorInsideIsSealed) {
+  const auto one = client();
+  middle_.forget();
+  const auto answer = one->forward(get("/v2/models/none"));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 404);
+  EXPECT_EQ(middle_.responses().back().status, 200);
+}
+
+TEST_F(Oblivious, TheOpenListenerTakesNothingInTheOpen) {
+  EXPECT_TRUE(answered(send(infer_request()), 403, "server.sealed_only"));
+  EXPECT_TRUE(answered(send(get("/v2/models/" + std::string(kModel))), 403, "server.sealed_only"));
+  EXPECT_TRUE(answered(send(get(std::string(kServedListPath))), 403, "server.sealed_only"));
+  EXPECT_EQ(send(get("/v2/health/live")).status, 200);
+}
+
+// ---- Lengths -----------------------------------------------------------------------------------
+
+TEST_F(Oblivious, BucketsHideLengths) {
+  restart([](WorkerConfig& c) { c.padding = Padding::bucket(4096).value(); });
+  for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    const auto one = client(choice);
+    middle_.forget();
+    for (const char* id : {"a", "a-much-longer-id-that-comes-back-in-the-answer"}) {
+      const std::string body = R"({"id":")" + std::string(id) +
+                               R"(","inputs":[{"name":"x","shape":[1,4],"datatype":"FP32",)"
+                               R"("data":[1,2,3,4]}]})";
+      const auto answer = one->forward(infer_request(body));
+      ASSERT_TRUE(answer);
+      EXPECT_EQ(answer->status, 200);
+    }
+    const auto requests = middle_.requests();
+    const auto responses = middle_.responses();
+    ASSERT_EQ(requests.size(), 2U);
+    EXPECT_EQ(requests[0].body.size(), requests[1].body.size());
+    EXPECT_EQ(responses[0].body.size(), responses[1].body.size());
+  }
+  restart();
+}
+
+TEST_F(Oblivious, APolicyCanDemandThatLengthsAreHidden) {
+  restart([](WorkerConfig& c) { c.padding = Padding::padme(); });
+  EXPECT_TRUE(refused_with(connect_through(), AttestationError::kSecurityPadding));
+  PolicySays says;
+  says.padding = "padme";
+  EXPECT_TRUE(connect_through(ChannelChoice::kOblivious, says).client);
+  // Over attested TLS lengths would show, so that such a worker takes no inputs there.
+  EXPECT_TRUE(answered(exchange(infer_request()), 421, "server.lengths_shown"));
+  restart();
+}
+
+// ---- Replays -----------------------------------------------------------------------------------
+
+TEST_F(Oblivious, ARequestIsOpenedOnce) {
+  for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    const HttpRequest request = sealed_request(choice);
+    EXPECT_TRUE(problem(send(request), 409, "ohttp.replayed"));
+    HttpRequest changed = request;  // of another body, with the same key
+    changed.body.back() ^= 1;
+    EXPECT_TRUE(problem(send(changed), 409, "ohttp.replayed"));
+  }
+}
+
+TEST_F(Oblivious, ARequestIsNotOpenedAfterARestart) {
+  const HttpRequest request = sealed_request();
+  restart();
+  EXPECT_TRUE(problem(send(request), 400, "ohttp.foreign_key", kOhttpKeyProblem));
+}
+
+TEST_F(Oblivious, ARequestIsNotOpenedAfterItsKey) {
+  const HttpRequest request = sealed_request();
+  for (int i = 0; i < 2; ++i) {
+    pass(kChannelKeyLife);
+    EXPECT_TRUE(i == 0 ? problem(send(request), 409, "ohttp.replayed")
+                       : problem(send(request), 400, "ohttp.foreign_key", kOhttpKeyProblem));
+  }
+}
+
+TEST_F(Oblivious, AnAnswerIsOfItsOwnRequestAlone) {
+  for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    const auto one = client(choice);
+    middle_.forget();
+    ASSERT_TRUE(infer(*one));
+    const HttpResponse first = middle_.responses().back();
+    middle_.on_response = [&](HttpResponse& response) { response = first; };
+    EXPECT_TRUE(refused_with(infer(*one), OhttpError::kDecrypt));
+    middle_.on_response = nullptr;
+  }
+}
+
+// ---- Cut, reordered, duplicated ----------------------------------------------------------------
+
+// pieces are the prefix of a chunked message and its chunks with their lengths.
+std::vector<Bytes> pieces(const Bytes& message, std::size_t prefix) {
+  std::vector<Bytes> out{{message.begin(), message.begin() + static_cast<std::ptrdiff_t>(prefix)}};
+  std::size_t at = prefix;
+  while (at < message.size()) {
+    const std::size_t form = std::size_t{1} << (message[at] >> 6U);
+    std::size_t len = message[at] & 0x3fU;
+    for (std::size_t i = 1; i < form; ++i) {
+      len = len << 8U | message[at + i];
+    }
+    const std::size_t end = len == 0 ? message.size() : at + form + len;
+    out.emplace_back(message.begin() + static_cast<std::ptrdiff_t>(at),
+                     message.begin() + static_cast<std::ptrdiff_t>(end));
+    at = end;
+  }
+  return out;
+}
+
+Bytes joined(const std::vector<Bytes>& parts, std::size_t count) {
+  Bytes out;
+  for (std::size_t i = 0; i < count; ++i) {
+    out.insert(out.end(), parts[i].begin(), parts[i].end());
+  }
+  return out;
+}
+
+using Edit = std::function<void(std::vector<Bytes>&)>;
+
+TEST_F(Oblivious, AnswersThatWereCutOrMixedAreRefused) {
+  // Three frames and the end.
+  restart([](WorkerConfig& c) { c.padding = Padding::bucket(std::uint64_t{4} * 16384).value(); });
+  const auto one = client(ChannelChoice::kObliviousChunked);
+  constexpr std::size_t kNonce = 16;
+  for (std::size_t keep = 0; keep <= 4; ++keep) {
+    middle_.on_response = [&](HttpResponse& response) {
+      const auto parts = pieces(response.body, kNonce);
+      ASSERT_EQ(parts.size(), 5U);
+      response.body = joined(parts, keep);
+    };
+    EXPECT_TRUE(refused_with(infer(*one), OhttpError::kTruncated)) << keep;
+  }
+  const std::vector<Edit> edits{
+      [](auto& parts) { std::swap(parts[1], parts[2]); },
+      [](auto& parts) { parts.insert(parts.begin() + 1, parts[1]); },
+      [](auto& parts) { parts.erase(parts.begin() + 2); },
+      [](auto& parts) { parts.insert(parts.begin() + 4, parts[3]); },
+  };
+  for (const Edit& edit : edits) {
+    middle_.on_response = [&](HttpResponse& response) {
+      auto parts = pieces(response.body, kNonce);
+      edit(parts);
+      response.body = joined(parts, parts.size());
+    };
+    EXPECT_TRUE(refused_with(infer(*one), OhttpError::kDecrypt));
+  }
+  middle_.on_response = nullptr;
+  restart();
+}
+
+TEST_F(Oblivious, RequestsThatWereCutOrMixedAreRefused) {
+  restart([](WorkerConfig& c) { c.padding = Padding::bucket(std::uint64_t{3} * 16384).value(); });
+  constexpr std::size_t kHead = 7 + 32;
+  const auto attempt = [&](const Edit& edit) {
+    HttpResponse answer;
+    const auto one = client(ChannelChoice::kObliviousChunked);
+    middle_.on_request = [&](HttpRequest& request) {
+      auto parts = pieces(request.body, kHead);
+      EXPECT_EQ(parts.size(), 4U);
+      edit(parts);
+      request.body = joined(parts, parts.size());
+    };
+    middle_.on_response = [&](HttpResponse& response) { answer = response; };
+    EXPECT_FALSE(infer(*one));
+    middle_.on_request = nullptr;
+    middle_.on_response = nullptr;
+    return answer;
+  };
+  for (std::size_t keep = 1; keep <= 3; ++keep) {
+    EXPECT_TRUE(problem(attempt([&](auto& parts) { parts.resize(keep); }), 400, "ohttp.truncated"));
+  }
+  EXPECT_TRUE(
+      problem(attempt([](auto& parts) { std::swap(parts[1], parts[2]); }), 403, "ohttp.decrypt"));
+  EXPECT_TRUE(problem(attempt([](auto& parts) { parts.insert(parts.begin() + 1, parts[1]); }), 403,
+                      "ohttp.decrypt"));
+  restart();
+}
+
+// ---- Keys --------------------------------------------------------------------------------------
+
+TEST_F(Oblivious, AnotherKeyInTheWorkersPlaceIsRefused) {
+  GatewayKey other(hpke::Kem::kX25519, random_);
+  middle_.on_document = [&](HttpResponse& response) {
+    auto document = parse_evidence_document(as_text(response.body)).value();
+    document.ohttp_key = other.key().config.encoded;
+    response.body = to_bytes(write_evidence_document(document));
+  };
+  EXPECT_TRUE(refused_with(connect_through(), ChannelError::kForeignOhttpKey));
+  // Without a key, with the proof of another kind, for another nonce.
+  middle_.on_document = [&](HttpResponse& response) {
+    auto document = parse_evidence_document(as_text(response.body)).value();
+    document.ohttp_key.reset();
+    response.body = to_bytes(write_evidence_document(document));
+  };
+  EXPECT_TRUE(refused_with(connect_through(), ChannelError::kForeignOhttpKey));
+  middle_.on_document = [&](HttpResponse& response) {
+    auto document = parse_evidence_document(as_text(response.body)).value();
+    document.session->kind = ChannelKind::kTlsExporter;
+    response.body = to_bytes(write_evidence_document(document));
+  };
+  EXPECT_TRUE(refused_with(connect_through(), ChannelError::kProofKind));
+  middle_.on_document = [&](HttpResponse& response) {
+    auto document = parse_evidence_document(as_text(response.body)).value();
+    document.session.reset();
+    response.body = to_bytes(write_evidence_document(document));
+  };
+  EXPECT_TRUE(refused_with(connect_through(), ChannelError::kNoSessionProof));
+  middle_.on_document = nullptr;
+}
+
+TEST_F(Oblivious, EvidenceOfAnotherTimeIsRefused) {
+  const HttpResponse old =
+      send(get(std::string(kEvidencePath) + "?nonce=" + std::string(64, 'a') + "&channel=ohttp"));
+  middle_.on_document = [&](HttpResponse& response) { response = old; };
+  EXPECT_TRUE(refused_with(connect_through(), ChannelError::kProofNonce));
+  middle_.on_document = nullptr;
+}
+
+// Evidence of the worker, shown by somebody who wants the requests for himself: over TLS it is the
+// exporter that differs, here the key.
+TEST_F(Oblivious, AProofOfTheOtherChannelIsRefused) {
+  middle_.on_document = [&](HttpResponse& response) {
+    auto document = parse_evidence_document(as_text(response.body)).value();
+    const auto nonce = document.session->nonce;
+    auto tls = fetch_document(nonce);
+    tls.ohttp_key = document.ohttp_key;
+    response.body = to_bytes(write_evidence_document(tls));
+  };
+  EXPECT_TRUE(refused_with(connect_through(), ChannelError::kProofKind));
+  middle_.on_document = nullptr;
+}
+
+TEST_F(Oblivious, ANewKeyIsFoundWithoutTheCallersHelp) {
+  const auto one = client();
+  ASSERT_TRUE(infer(*one));
+  restart();  // all its keys are new
+  EXPECT_TRUE(infer(*one));
+}
+
+TEST_F(Oblivious, KeysRotateWithOverlap) {
+  const auto one = client();
+  clock_.advance(kChannelKeyLife);
+  worker_->maintain();
+  const auto before = middle_.requests().size();
+  EXPECT_TRUE(infer(*one));  // by the previous key, without another look at the evidence
+  EXPECT_EQ(middle_.requests().size(), before + 1);
+  client_clock_.advance(kChannelKeyLife);
+  const auto two = client();
+  EXPECT_NE(two->affirmed().statement().keys.ohttp.front(),
+            one->affirmed().statement().keys.ohttp.front());
+  EXPECT_EQ(two->affirmed().statement().keys.ohttp.back(),
+            one->affirmed().statement().keys.ohttp.front());
+}
+
+TEST_F(Oblivious, AFullKeyIsReplaced) {
+  GatewayKey key(hpke::Kem::kX25519, random_, 4);
+  EXPECT_EQ(key.remember(Bytes{1}), GatewayKey::Seen::kNew);
+  EXPECT_FALSE(key.filling());
+  EXPECT_EQ(key.remember(Bytes{2}), GatewayKey::Seen::kNew);
+  EXPECT_TRUE(key.filling());
+  EXPECT_EQ(key.remember(Bytes{1}), GatewayKey::Seen::kReplayed);
+  key.remember(Bytes{3});
+  key.remember(Bytes{4});
+  EXPECT_EQ(key.remember(Bytes{5}), GatewayKey::Seen::kFull);
+  EXPECT_EQ(key.remember(Bytes{2}), GatewayKey::Seen::kReplayed);
+}
+
+// ---- Attested TLS renewed ----------------------------------------------------------------------
+
+TEST_F(Oblivious, AttestedTlsOutlivesEvidenceAndKeys) {
+  const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client);
+  AttestedClient& one = **outcome.client;
+  const Sha256Digest first = one.affirmed().statement_sha256();
+  for (int i = 0; i < 4; ++i) {
+    pass(minutes(18));
+    const auto answer = infer(one);
+    ASSERT_TRUE(answer) << answer.error().to_string();
+  }
+  EXPECT_NE(one.affirmed().statement_sha256(), first);
+  EXPECT_EQ(one.affirmed().statement().keys.tls.size(), 2U);  // its own key is the previous one
+}
+
+TEST_F(Oblivious, AWorkerThatChangedIsRefusedOnRenewal) {
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client);
+  AttestedClient& one = **outcome.client;
+  ASSERT_TRUE(infer(one));
+  const SnpReport report = processor_.report;
+  processor_.report.measurement[0] ^= 1;
+  pass(minutes(18));
+  EXPECT_TRUE(refused_with(infer(one), AttestationError::kMeasurement));
+  // For good: also when the evidence is right again.
+  processor_.report = report;
+  pass(minutes(11));
+  EXPECT_TRUE(refused_with(infer(one), AttestationError::kMeasurement));
+  EXPECT_FALSE(one.open());
+  restart();
+}
+
+// ---- Proxy -------------------------------------------------------------------------------------
+
+class Proxied : public Oblivious {
+ protected:
+  AttestedProxy proxy(ChannelChoice choice) {
+    ProxyOptions options;
+    const bool tls = choice == ChannelChoice::kAttestedTls;
+    options.url = test::local(tls ? "https" : "http", tls ? server_->port() : middle_.port());
+    options.choice = choice;
+    return {AppraisalPolicy::parse(client_policy(), "client.toml").value(), options, client_clock_,
+            random_};
+  }
+  static HttpRequest local(HttpRequest request) {
+    request.headers.set("Host", "127.0.0.1:8000");
+    return request;
+  }
+  // Programs that know nothing of us name no bundle.
+  static HttpRequest plain_infer() {
+    HttpRequest out = infer_request();
+    HttpHeaders headers;
+    headers.set("Content-Type", "application/json");
+    headers.set("Host", "localhost:8000");
+    out.headers = headers;
+    return out;
+  }
+};
+
+TEST_F(Proxied, AnswersProgramsThatKnowNothing) {
+  for (const auto choice :
+       {ChannelChoice::kAttestedTls, ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    AttestedProxy one = proxy(choice);
+    const HttpResponse answer = one.handle(plain_infer());
+    EXPECT_EQ(answer.status, 200) << as_text(answer.body);
+    EXPECT_EQ(one.handle(local(get("/v2/health/ready"))).status, 200);
+    EXPECT_EQ(one.handle(local(get("/v2/models/none"))).status, 404);
+    const HttpResponse status = one.handle(local(get(std::string(kProxyStatusPath))));
+    EXPECT_THAT(std::string(as_text(status.body)), ::testing::HasSubstr("\"verified\":true"));
+    EXPECT_THAT(std::string(as_text(status.body)), ::testing::HasSubstr("simulated"));
+  }
+}
+
+TEST_F(Proxied, ServesThisMachineAlone) {
+  AttestedProxy one = proxy(ChannelChoice::kAttestedTls);
+  HttpRequest request = plain_infer();
+  request.headers.set("Host", "attacker.example");
+  EXPECT_EQ(one.handle(request).status, 403);
+  request = plain_infer();
+  request.headers.set("Origin", "https://attacker.example");
+  EXPECT_EQ(one.handle(request).status, 403);
+  request.headers.set("Origin", "http://localhost:3000");
+  EXPECT_EQ(one.handle(request).status, 200);
+}
+
+TEST_F(Proxied, RefusesAModelThePolicyDoesNotName) {
+  AttestedProxy one = proxy(ChannelChoice::kAttestedTls);
+  HttpRequest request = plain_infer();
+  request.target = "/v2/models/other/infer";
+  const HttpResponse answer = one.handle(request);
+  EXPECT_EQ(answer.status, 502);
+  EXPECT_THAT(std::string(as_text(answer.body)), ::testing::HasSubstr("channel.model"));
+}
+
+TEST_F(Proxied, FailsClosedWhenTheWorkerChanged) {
+  AttestedProxy one = proxy(ChannelChoice::kObliviousChunked);
+  ASSERT_EQ(one.handle(plain_infer()).status, 200);
+  const SnpReport report = processor_.report;
+  processor_.report.measurement[0] ^= 1;
+  pass(minutes(18));
+  const HttpResponse answer = one.handle(plain_infer());
+  EXPECT_EQ(answer.status, 502);
+  EXPECT_THAT(std::string(as_text(answer.body)), ::testing::HasSubstr("snp.measurement"));
+  processor_.report = report;
+  pass(minutes(11));
+  EXPECT_EQ(one.handle(plain_infer()).status, 200);
+}
+
+TEST_F(Proxied, SaysThatNobodyIsThere) {
+  AttestedProxy one = proxy(ChannelChoice::kAttestedTls);
+  server_->stop();
+  const HttpResponse answer = one.handle(plain_infer());
+  EXPECT_EQ(answer.status, 503) << as_text(answer.body);
+  restart();
+}
+
+}  // namespace
+}  // namespace ensconce::whole
