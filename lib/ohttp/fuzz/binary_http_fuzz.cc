@@ -1,0 +1,36 @@
+// Binary HTTP from a stranger: what parses is written, and what was written parses to the same, in
+// either form.
+
+#include "ensconce/ohttp/binary_http.h"
+
+namespace {
+using namespace ensconce;
+
+Bytes in_steps(const BinaryResponse& response) {
+  Bytes out;
+  begin_binary_response(response.status, response.headers, out);
+  const ByteView content(response.content);
+  const std::size_t half = content.size() / 2;
+  add_binary_content(content.first(half), out);
+  add_binary_content(content.subspan(half), out);
+  end_binary_response(response.trailers, out);
+  return out;
+}
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const ByteView input(data, size);
+  const auto request = parse_binary_request(input);
+  if (request) {
+    const Bytes written = write_binary_request(*request);
+    ENSC_CHECK(parse_binary_request(written).value() == *request);
+    ENSC_CHECK(write_binary_request(parse_binary_request(written).value()) == written);
+  }
+  const auto response = parse_binary_response(input);
+  ENSC_CHECK(!request || !response);
+  if (response) {
+    ENSC_CHECK(parse_binary_response(write_binary_response(*response)).value() == *response);
+    ENSC_CHECK(parse_binary_response(in_steps(*response)).value() == *response);
+  }
+  return 0;
+}
