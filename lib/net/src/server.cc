@@ -174,6 +174,13 @@ std::string text_of(const tcp::endpoint& endpoint) {
          std::to_string(endpoint.port());
 }
 
+// clear leaves the memory to be used again, and nothing of the old content in it.
+template <typename Container>
+void clear(Container& bytes) {
+  wipe(bytes.data(), bytes.size());
+  bytes.clear();
+}
+
 struct Refusal {
   int status;
   std::string_view message;
@@ -244,6 +251,8 @@ class HttpServer::Impl {
   asio::thread_pool& pool() { return pool_; }
   BodyBudget& body_budget() { return body_budget_; }
   HttpResponse handle(const HttpRequest& request, const ConnectionInfo& info) const;
+  // next_piece asks a stream for its next piece; nothing if it failed.
+  static std::optional<bool> next_piece(BodySource& source, Bytes& out);
   void forget(const void* connection);
 
  private:
@@ -552,23 +561,29 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
       prepare_response();
       return Io::kDone;
     }
+    return hand_over(&Connection::run_handler, &Connection::prepare_response);
+  }
+
+  // hand_over does `work` on a handler thread, then `then` on the strand again.
+  Io hand_over(void (Connection::*work)(), void (Connection::*then)()) {
     state_ = State::kHandler;
     taken_.store(false, std::memory_order_relaxed);
     set_deadline(server_.limits().queue_timeout);
-    asio::post(server_.pool(), [self = shared_from_this()] {
+    asio::post(server_.pool(), [self = shared_from_this(), work, then] {
       if (!self->take()) {
         return;
       }
-      self->run_handler();
-      asio::post(self->executor(), [self] {
-        self->prepare_response();
+      ((*self).*work)();
+      asio::post(self->executor(), [self, then] {
+        ((*self).*then)();
         self->step();
       });
     });
     return Io::kEnd;
   }
 
-  // take says who answers a queued request: the first to call, a handler thread or the timer.
+  // take says who goes on with what was handed over: the first to call, a handler thread or the
+  // timer.
   [[nodiscard]] bool take() { return !taken_.exchange(true, std::memory_order_acq_rel); }
 
   void run_handler() {
@@ -593,14 +608,64 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
       response_ = json_error(500, "internal error");
       write_head();
     }
-    // The first piece of the body shares the head's TLS record.
+    tail_ = {};
+    begin_write();
+  }
+
+  // begin_write sends head_, the body and tail_ within response_timeout. What fits beside the head
+  // shares its TLS record.
+  void begin_write() {
     const std::size_t room = head_.size() < kRecord ? kRecord - head_.size() : 0;
     body_sent_ = std::min(response_.body.size(), room);
     head_.append(as_text(ByteView(response_.body).first(body_sent_)));
+    if (tail_.size() <= room - body_sent_) {
+      head_.append(std::exchange(tail_, {}));
+    }
     sent_ = 0;
     interim_ = false;
     state_ = State::kWrite;
     set_deadline(server_.limits().response_timeout);
+  }
+
+  // pull asks the stream for its next piece, once the socket took the last.
+  Io pull() {
+    if (!server_.inline_handlers()) {
+      return hand_over(&Connection::pull_piece, &Connection::prepare_piece);
+    }
+    deadline_ = Clock::time_point::max();
+    state_ = State::kHandler;
+    // Between two pieces the thread's other connections have their turn.
+    asio::post(executor(), [self = shared_from_this()] {
+      self->pull_piece();
+      self->prepare_piece();
+      self->step();
+    });
+    return Io::kEnd;
+  }
+
+  void pull_piece() {
+    clear(response_.body);
+    pulled_ = Impl::next_piece(*response_.stream, response_.body);
+  }
+
+  void prepare_piece() {
+    clear(head_);
+    if (!pulled_.has_value()) {
+      response_.stream.reset();
+      finish();
+      return;
+    }
+    const std::size_t len = response_.body.size();
+    if (len > 0) {  // a chunk of no bytes would end the body
+      head_.reserve(kRecord);
+      append_chunk_head(len, head_);
+    }
+    tail_ = len > 0 ? kChunkEnd : std::string_view();
+    if (!*pulled_) {
+      tail_ = len > 0 ? kLastChunkEnd : kBodyEnd;
+      response_.stream.reset();
+    }
+    begin_write();
   }
 
   bool write_head() {
@@ -614,41 +679,65 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     if (!append_headers(response_.headers, "", head_)) {
       return false;
     }
-    if (status == 204 || status == 304) {
-      wipe(response_.body.data(), response_.body.size());
-      response_.body.clear();  // RFC 9110 section 8.6: these have no content and no length
-    } else {
+    const bool no_content = status == 204 || status == 304;
+    if (response_.stream || no_content) {
+      clear(response_.body);
+    }
+    // RFC 9110 section 8.6: an answer that can have no content has no length either.
+    if (response_.stream && !no_content) {
+      head_ += "Transfer-Encoding: chunked\r\n";
+    } else if (!no_content) {
       head_ += "Content-Length: " + std::to_string(response_.body.size()) + "\r\n";
+    }
+    if (no_content || request_.method == "HEAD") {
+      clear(response_.body);  // the answer to a HEAD ends after its head (section 9.3.2)
+      response_.stream.reset();
     }
     head_ += keep_alive_ ? "\r\n" : "Connection: close\r\n\r\n";
     return true;
   }
 
+  // unsent is what is next to be written of head_, body and tail_.
+  [[nodiscard]] ByteView unsent() const {
+    if (sent_ < head_.size()) {
+      return as_bytes(head_).subspan(sent_);
+    }
+    if (interim_) {
+      return {};
+    }
+    const ByteView body = ByteView(response_.body).subspan(body_sent_);
+    return body.empty() ? as_bytes(tail_) : body;
+  }
+
+  void count_sent(std::size_t n) {
+    if (sent_ < head_.size()) {
+      sent_ += n;
+    } else if (body_sent_ < response_.body.size()) {
+      body_sent_ += n;
+    } else {
+      tail_.remove_prefix(n);
+    }
+  }
+
   Io write_out() {
-    for (;;) {
-      const bool in_head = sent_ < head_.size();
-      const ByteView left = in_head ? as_bytes(head_).subspan(sent_)
-                                    : ByteView(response_.body).subspan(interim_ ? 0 : body_sent_);
-      if (left.empty()) {
-        break;
-      }
+    for (ByteView left = unsent(); !left.empty(); left = unsent()) {
       const Transfer out = write(left.data(), left.size());
       if (out.outcome != Io::kDone) {
         return out.outcome == Io::kEnd ? finish() : out.outcome;
       }
-      (in_head ? sent_ : body_sent_) += out.len;
+      count_sent(out.len);
     }
     if (interim_) {
       interim_ = false;
       state_ = after_head_;
       return Io::kDone;
     }
-    return on_sent();
+    return response_.stream ? pull() : on_sent();
   }
 
   Io on_sent() {
-    wipe(response_.body.data(), response_.body.size());
-    wipe(head_.data(), head_.size());
+    clear(response_.body);
+    clear(head_);
     response_ = HttpResponse{};
     if (buffer_.size() == 0 && touched_ > 0) {
       const auto used = buffer_.prepare(std::min(touched_, buffer_.capacity()));
@@ -687,7 +776,8 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
   }
 
   void end_tls() {
-    if (ssl_ && !tls_broken_) {
+    // Once closed, the socket's number may be another connection's.
+    if (ssl_ && !tls_broken_ && socket_.is_open()) {
       ERR_clear_error();
       SSL_shutdown(ssl_.get());
       ERR_clear_error();
@@ -732,7 +822,11 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
     } else if (take()) {
       // This ends the connection: the task left in the pool's queue must find its request taken,
       // never a later one.
-      refuse(kBusy);
+      if (response_.stream) {
+        finish();
+      } else {
+        refuse(kBusy);
+      }
       step();
     } else {
       deadline_ = Clock::time_point::max();  // a handler runs as long as it needs
@@ -772,7 +866,9 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
   BodySink sink_;  // fills request_.body
   std::atomic<bool> taken_ = false;
   HttpResponse response_;
-  std::string head_;  // of the answer, with the first piece of its body
+  std::string head_;            // of the answer or a chunk, with the first part of its body
+  std::string_view tail_;       // what a chunk ends with
+  std::optional<bool> pulled_;  // what next_piece said
   std::size_t sent_ = 0;
   std::size_t body_sent_ = 0;
   std::size_t body_len_ = 0;
@@ -847,6 +943,21 @@ HttpResponse HttpServer::Impl::handle(const HttpRequest& request,
     log_error("a request handler threw something that is no exception");
   }
   return json_error(500, "internal error");
+}
+
+std::optional<bool> HttpServer::Impl::next_piece(BodySource& source, Bytes& out) {
+  try {
+    const Result<bool> more = source.next(out);
+    if (more) {
+      return *more;
+    }
+    log_failure("a streamed answer was cut off", more.error());
+  } catch (const std::exception&) {
+    log_error("the source of a streamed answer threw");
+  } catch (...) {
+    log_error("the source of a streamed answer threw something that is no exception");
+  }
+  return std::nullopt;
 }
 
 void HttpServer::Impl::accept() {
@@ -949,11 +1060,13 @@ void HttpServer::Impl::stop() {
     changed_.wait_for(lock, options_.limits.drain_timeout, all_gone);
   }
   for_each_connection([](Connection& connection) { connection.abort(); });
-  pool_.join();
+  // The pool is joined last: what is handed to it after that would never run, nor let go of its
+  // connection.
   if (!threads_.empty()) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, all_gone);
   }
+  pool_.join();
   ioc_.stop();
   for (std::thread& thread : threads_) {
     thread.join();

@@ -14,7 +14,9 @@
 namespace ensconce {
 
 // HttpHandler answers a request. It is called on several threads at once; what it throws becomes
-// a 500 that says nothing. The request's body is wiped when it returns.
+// a 500 that says nothing. The request's body is wiped when it returns. A stream it answers with is
+// asked for its pieces where handlers run, a piece at a time, so that a slow reader holds one piece
+// and no thread; it may be destroyed on any thread.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&, const ConnectionInfo&)>;
 
 struct ServerLimits {
@@ -31,10 +33,11 @@ struct ServerLimits {
   std::chrono::milliseconds request_timeout{30'000};  // first byte to last byte of a request
   // From a request's last byte to a free handler thread; then 503 and the connection's end, and
   // the handler never sees it. A handler that has begun is left to finish. Without handler threads
-  // nothing waits.
+  // nothing waits. A stream whose next piece waits longer is cut off.
   std::chrono::milliseconds queue_timeout{30'000};
-  std::chrono::milliseconds response_timeout{30'000};  // sending the answer
-  std::chrono::milliseconds drain_timeout{10'000};     // how long stop() waits for connections
+  // Sending the answer; of a stream, each piece. A reader that is slower is cut off.
+  std::chrono::milliseconds response_timeout{30'000};
+  std::chrono::milliseconds drain_timeout{10'000};  // how long stop() waits for connections
 };
 
 // TlsIdentity is a certificate and the PKCS#8 key that belongs to it.
