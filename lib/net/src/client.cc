@@ -82,7 +82,11 @@ Error parse_error(const error_code& ec) {
 class HttpClient::Impl {
  public:
   Impl(ClientSocket socket, Url url, const ClientOptions& options)
-      : stream_(std::move(socket)), url_(std::move(url)), options_(options) {}
+      : stream_(std::move(socket)),
+        url_(std::move(url)),
+        request_timeout_(options.request_timeout),
+        max_header_(options.max_response_header),
+        max_body_(options.max_response_body) {}
   ~Impl() {
     if (open_) {
       stream_.close_politely();
@@ -92,11 +96,11 @@ class HttpClient::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Result<void> open(Deadline deadline) {
+  Result<void> open(const ClientOptions& options, Deadline deadline) {
     info_.peer = stream_.peer();
     if (url_.scheme == "https") {
       stream_.set_deadline(deadline);
-      ENSC_TRY(stream_.handshake(url_.host, options_.pinned_spki_sha256, info_));
+      ENSC_TRY(stream_.handshake(url_.host, options.pinned_spki_sha256, options.identity, info_));
     }
     open_ = true;
     return ok();
@@ -185,7 +189,7 @@ class HttpClient::Impl {
     return stream_.write_all(as_bytes(kChunkEnd));
   }
 
-  void restart_clock() { stream_.set_deadline(after(options_.request_timeout)); }
+  void restart_clock() { stream_.set_deadline(after(request_timeout_)); }
 
   Result<std::size_t> read_more() {
     if (buffer_.size() < used_ + kReadStep) {
@@ -248,8 +252,8 @@ class HttpClient::Impl {
       BodyTarget target;
       Parser parser;
       parser.get().body() = &target;
-      parser.header_limit(static_cast<std::uint32_t>(options_.max_response_header));
-      parser.body_limit(options_.max_response_body);
+      parser.header_limit(static_cast<std::uint32_t>(max_header_));
+      parser.body_limit(max_body_);
       parser.skip(head_only);
       ENSC_TRY(advance(parser, [&] { return parser.is_header_done(); }));
       const int status = parser.get().result_int();
@@ -327,7 +331,9 @@ class HttpClient::Impl {
 
   ClientStream stream_;
   Url url_;
-  ClientOptions options_;
+  std::chrono::milliseconds request_timeout_;
+  std::size_t max_header_;
+  std::size_t max_body_;
   ConnectionInfo info_;
   bool open_ = false;
   bool streaming_ = false;  // the answer's body goes to a sink
@@ -346,11 +352,14 @@ Result<std::unique_ptr<HttpClient>> HttpClient::connect(const Url& url,
   if (url.scheme == "http" && options.pinned_spki_sha256.has_value()) {
     return Error(NetError::kTlsPin, "a key is pinned and the URL is plain http");
   }
+  if (url.scheme == "http" && options.identity.has_value()) {
+    return Error(NetError::kTlsIdentity, "a certificate is to be shown and the URL is plain http");
+  }
   tls::start_without_configuration();
   const Deadline deadline = after(options.connect_timeout);
   ENSC_TRY_ASSIGN(ClientSocket socket, ClientSocket::connect(url.host, url.port, deadline));
   auto impl = std::make_unique<Impl>(std::move(socket), url, options);
-  ENSC_TRY(impl->open(deadline));
+  ENSC_TRY(impl->open(options, deadline));
   return std::unique_ptr<HttpClient>(new HttpClient(std::move(impl)));
 }
 

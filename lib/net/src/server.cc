@@ -437,6 +437,7 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
       return finish();
     }
     info_.exporter = *binding;
+    info_.peer_certificate_der = tls::peer_certificate(ssl_.get());
     expect_request();
     return Io::kDone;
   }
@@ -927,7 +928,10 @@ Result<void> HttpServer::Impl::start() {
 }
 
 Result<void> HttpServer::Impl::set_identity(const TlsIdentity& identity) {
-  ENSC_TRY_ASSIGN(tls::ContextPtr context, tls::make_server_context(identity));
+  ENSC_TRY_ASSIGN(tls::ContextPtr context,
+                  tls::make_server_context(identity, options_.ask_client_certificate
+                                                         ? tls::ClientCertificate::kAsked
+                                                         : tls::ClientCertificate::kNotAsked));
   const std::lock_guard lock(identity_mutex_);
   identity_ = std::move(context);
   return ok();

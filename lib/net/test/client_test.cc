@@ -144,7 +144,8 @@ TEST(HttpClientTls, PinsTheServersKey) {
   TlsIdentity identity = test::make_identity();
   ClientOptions right;
   right.pinned_spki_sha256 = test::spki_sha256(identity);
-  ClientOptions wrong = right;
+  ClientOptions wrong;
+  wrong.pinned_spki_sha256 = right.pinned_spki_sha256;
   (*wrong.pinned_spki_sha256)[31] ^= 1;
   ServerOptions options;
   options.tls = std::move(identity);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "ensconce/net/http.h"
+#include "ensconce/net/tls_identity.h"
 
 namespace ensconce {
 
@@ -19,6 +20,9 @@ struct ClientOptions {
   std::size_t max_response_body = std::size_t{64} * 1024 * 1024;  // held, or handed to a sink
   // SHA-256 of the server key's DER SubjectPublicKeyInfo. Another key is NetError::kTlsPin.
   std::optional<ByteArray<32>> pinned_spki_sha256;
+  // Shown to a server that asks, within the handshake and thus before its key is judged. One that
+  // does not fit, or has no TLS to be shown in, is NetError::kTlsIdentity.
+  std::optional<TlsIdentity> identity;
 };
 
 // HttpClient is one connection, kept alive, used by one thread at a time. After an error it is

@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "ensconce/base/secret.h"
 #include "ensconce/net/http.h"
+#include "ensconce/net/tls_identity.h"
 
 namespace ensconce {
 
@@ -40,12 +40,6 @@ struct ServerLimits {
   std::chrono::milliseconds drain_timeout{10'000};  // how long stop() waits for connections
 };
 
-// TlsIdentity is a certificate and the PKCS#8 key that belongs to it.
-struct TlsIdentity {
-  Bytes certificate_der;
-  SecretBytes private_key_der;
-};
-
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: the kernel chooses
@@ -55,6 +49,10 @@ struct ServerOptions {
   unsigned handler_threads = 2;
   ServerLimits limits;
   std::optional<TlsIdentity> tls;  // absent: plain HTTP
+  // Asks each client for a certificate and requires none. Whatever is shown is taken, issued by
+  // whom it may be: the handshake proves that the client has its key, and what else it proves is
+  // for the handler to judge by ConnectionInfo::peer_certificate_der.
+  bool ask_client_certificate = false;
 };
 
 // HttpServer serves HTTP/1.1 over TLS 1.3 and nothing older: no tickets, no resumption, no early
