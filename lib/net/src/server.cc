@@ -181,6 +181,12 @@ void clear(Container& bytes) {
   bytes.clear();
 }
 
+std::uint64_t next_id() {
+  // Of the process, so that one handler may serve several servers. Only its being unique matters.
+  static std::atomic<std::uint64_t> last = 0;
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 struct Refusal {
   int status;
   std::string_view message;
@@ -253,7 +259,7 @@ class HttpServer::Impl {
   HttpResponse handle(const HttpRequest& request, const ConnectionInfo& info) const;
   // next_piece asks a stream for its next piece; nothing if it failed.
   static std::optional<bool> next_piece(BodySource& source, Bytes& out);
-  void forget(const void* connection);
+  void forget(const void* connection, std::uint64_t id);
 
  private:
   void accept();
@@ -298,15 +304,17 @@ class HttpServer::Impl::Connection final : public std::enable_shared_from_this<C
         sink_(server.body_budget(), request_.body, server.limits().max_body) {
     error_code ec;
     const tcp::endpoint peer = socket_.remote_endpoint(ec);
+    info_.id = next_id();
     info_.peer = ec ? std::string() : text_of(peer);
     info_.tls = ssl_ != nullptr;
     buffer_.reserve(kReadStep);
   }
   ~Connection() {
     sink_.drop();
-    wipe(response_.body.data(), response_.body.size());
-    wipe(head_.data(), head_.size());
-    server_.forget(this);
+    clear(response_.body);
+    clear(head_);
+    response_.stream.reset();
+    server_.forget(this, info_.id);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -1015,7 +1023,14 @@ void HttpServer::Impl::accepted(tcp::socket socket) {
   asio::dispatch(connection->executor(), [connection] { connection->start(); });
 }
 
-void HttpServer::Impl::forget(const void* connection) {
+void HttpServer::Impl::forget(const void* connection, std::uint64_t id) {
+  if (options_.on_closed) {
+    try {
+      options_.on_closed(id);
+    } catch (...) {
+      log_error("what was to be told of a closed connection threw");
+    }
+  }
   const std::lock_guard lock(mutex_);
   connections_.erase(connection);
   if (accept_paused_ && !stopping_) {

@@ -73,6 +73,8 @@ struct HttpResponse {
 
 // ConnectionInfo is what is known of the connection a request came over or goes over.
 struct ConnectionInfo {
+  // At a server no two connections of one process have the same, and none has 0. At a client 0.
+  std::uint64_t id = 0;
   std::string peer;  // address:port
   bool tls = false;
   // RFC 9266: label "EXPORTER-Channel-Binding", empty context. Zero without TLS.

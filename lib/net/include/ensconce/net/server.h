@@ -53,6 +53,10 @@ struct ServerOptions {
   // whom it may be: the handshake proves that the client has its key, and what else it proves is
   // for the handler to judge by ConnectionInfo::peer_certificate_der.
   bool ask_client_certificate = false;
+  // Called once for each connection that has ended, also for those no handler heard of, with its
+  // ConnectionInfo::id; no handler or stream of that connection is called afterwards, and stop()
+  // returns after the last call. It runs on the server's own threads, so it must not wait.
+  std::function<void(std::uint64_t id)> on_closed;
 };
 
 // HttpServer serves HTTP/1.1 over TLS 1.3 and nothing older: no tickets, no resumption, no early
