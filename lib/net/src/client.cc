@@ -1,9 +1,10 @@
 #include "ensconce/net/client.h"
 
 #include <algorithm>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/vector_body.hpp>
+#include <optional>
 
 #include "ensconce/base/secret.h"
 #include "http_text.h"
@@ -13,7 +14,55 @@ namespace ensconce {
 namespace {
 
 namespace http = boost::beast::http;
-using Parser = http::response_parser<http::vector_body<std::uint8_t>>;
+using boost::system::error_code;
+
+// BodyTarget is where the body of an answer goes: to the sink if there is one, else into `whole`.
+struct BodyTarget {
+  const HttpClient::BodySink* sink = nullptr;
+  Bytes whole;
+  std::optional<Error> refused;  // what the sink said
+
+  Result<void> take(ByteView piece) {
+    if (sink != nullptr) {
+      return (*sink)(piece);
+    }
+    whole.insert(whole.end(), piece.begin(), piece.end());
+    return ok();
+  }
+};
+
+// TargetBody lets the parser hand on what it has taken the framing from.
+struct TargetBody {
+  using value_type = BodyTarget*;
+  class reader {
+   public:
+    template <bool kIsRequest, typename Fields>
+    reader(http::header<kIsRequest, Fields>& /*head*/, value_type& target) : target_(target) {}
+    static void init(const boost::optional<std::uint64_t>& /*len*/, error_code& ec) { ec = {}; }
+    template <typename Buffers>
+    std::size_t put(const Buffers& buffers, error_code& ec) {
+      std::size_t n = 0;
+      ec = {};
+      for (const boost::asio::const_buffer piece : boost::beast::buffers_range_ref(buffers)) {
+        const Result<void> taken =
+            target_->take({static_cast<const std::uint8_t*>(piece.data()), piece.size()});
+        if (!taken) {
+          target_->refused = taken.error();
+          ec = make_error_code(boost::system::errc::operation_canceled);
+          return n;
+        }
+        n += piece.size();
+      }
+      return n;
+    }
+    static void finish(error_code& ec) { ec = {}; }
+
+   private:
+    value_type& target_;
+  };
+};
+
+using Parser = http::response_parser<TargetBody>;
 
 constexpr std::size_t kReadStep = std::size_t{64} * 1024;
 constexpr std::size_t kBodyStep = std::size_t{1024} * 1024;
@@ -22,7 +71,7 @@ constexpr int kMaxInterim = 4;
 
 Deadline after(std::chrono::milliseconds limit) { return std::chrono::steady_clock::now() + limit; }
 
-Error parse_error(const boost::system::error_code& ec) {
+Error parse_error(const error_code& ec) {
   const bool large = ec == http::error::header_limit || ec == http::error::body_limit ||
                      ec == http::error::buffer_overflow;
   return Error(large ? NetError::kHttpTooLarge : NetError::kHttpMalformed, ec.message());
@@ -33,7 +82,11 @@ Error parse_error(const boost::system::error_code& ec) {
 class HttpClient::Impl {
  public:
   Impl(ClientSocket socket, Url url, const ClientOptions& options)
-      : stream_(std::move(socket)), url_(std::move(url)), options_(options) {}
+      : stream_(std::move(socket)),
+        url_(std::move(url)),
+        request_timeout_(options.request_timeout),
+        max_header_(options.max_response_header),
+        max_body_(options.max_response_body) {}
   ~Impl() {
     if (open_) {
       stream_.close_politely();
@@ -43,29 +96,33 @@ class HttpClient::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Result<void> open(Deadline deadline) {
+  Result<void> open(const ClientOptions& options, Deadline deadline) {
     info_.peer = stream_.peer();
     if (url_.scheme == "https") {
       stream_.set_deadline(deadline);
-      ENSC_TRY(stream_.handshake(url_.host, options_.pinned_spki_sha256, info_));
+      ENSC_TRY(stream_.handshake(url_.host, options.pinned_spki_sha256, options.identity, info_));
     }
     open_ = true;
     return ok();
   }
 
-  Result<HttpResponse> request(const HttpRequest& request) {
+  // request hands what it may to `sink`; a null one takes nothing.
+  Result<HttpResponse> request(const HttpRequest& request, const BodySink* sink) {
     if (!open_) {
       return Error(NetError::kClosed, "the connection was closed before");
     }
     ENSC_TRY_ASSIGN(std::string head, head_of(request));
     open_ = false;  // until an answer says the connection lives on
-    stream_.set_deadline(after(options_.request_timeout));
-    const Result<void> sent = send(std::move(head), request.body);
-    if (!sent && !sent.error().is(NetError::kClosed)) {
+    restart_clock();
+    bool source_failed = false;
+    const Result<void> sent = request.stream
+                                  ? send_pieces(std::move(head), *request.stream, source_failed)
+                                  : send(std::move(head), request.body);
+    if (!sent && (source_failed || !sent.error().is(NetError::kClosed))) {
       return sent.error();
     }
     // A server that refuses early closes while we still send; its answer says why.
-    Result<HttpResponse> response = receive(request.method == "HEAD");
+    Result<HttpResponse> response = receive(request.method == "HEAD", sent ? sink : nullptr);
     if (!sent) {
       open_ = false;
       return response ? std::move(response) : sent.error();
@@ -86,7 +143,9 @@ class HttpClient::Impl {
     if (!append_headers(request.headers, "Host", head)) {
       return Error(NetError::kInvalidArgument, "a header may not be sent");
     }
-    if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
+    if (request.stream) {
+      head += "Transfer-Encoding: chunked\r\n";
+    } else if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
       head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
     }
     head += "\r\n";
@@ -104,6 +163,34 @@ class HttpClient::Impl {
     return stream_.write_all(body.subspan(first));
   }
 
+  // send_pieces sends the head at once and one chunk for each piece. What the source itself fails
+  // with may be any error, also one that a server's early answer would explain.
+  Result<void> send_pieces(std::string head, BodySource& source, bool& source_failed) {
+    ENSC_TRY(stream_.write_all(as_bytes(head)));
+    for (bool more = true; more;) {
+      Bytes piece;
+      const Result<bool> next = source.next(piece);
+      source_failed = !next;
+      ENSC_TRY(next);
+      more = *next;
+      restart_clock();
+      Result<void> sent = piece.empty() ? ok() : send_chunk(piece);
+      wipe(piece.data(), piece.size());
+      ENSC_TRY(sent);
+    }
+    return stream_.write_all(as_bytes(kBodyEnd));
+  }
+
+  Result<void> send_chunk(ByteView piece) {
+    std::string head;
+    head.reserve(kRecord);
+    append_chunk_head(piece.size(), head);
+    ENSC_TRY(send(std::move(head), piece));
+    return stream_.write_all(as_bytes(kChunkEnd));
+  }
+
+  void restart_clock() { stream_.set_deadline(after(request_timeout_)); }
+
   Result<std::size_t> read_more() {
     if (buffer_.size() < used_ + kReadStep) {
       buffer_.resize(used_ + kReadStep);
@@ -111,6 +198,9 @@ class HttpClient::Impl {
     ENSC_TRY_ASSIGN(const std::size_t n,
                     stream_.read_some(MutableByteView(buffer_).subspan(used_, kReadStep)));
     used_ += n;
+    if (streaming_) {
+      restart_clock();
+    }
     return n;
   }
 
@@ -124,11 +214,14 @@ class HttpClient::Impl {
   template <typename Done>
   Result<void> advance(Parser& parser, Done done) {
     while (!done()) {
-      boost::system::error_code ec;
+      error_code ec;
       std::size_t taken = 0;
       if (used_ > 0) {
         taken = parser.put(boost::asio::const_buffer(buffer_.data(), used_), ec);
         consume(taken);
+        if (parser.get().body()->refused.has_value()) {
+          return *parser.get().body()->refused;
+        }
         if (ec && ec != http::error::need_more) {
           return parse_error(ec);
         }
@@ -153,25 +246,33 @@ class HttpClient::Impl {
     return ok();
   }
 
-  Result<HttpResponse> receive(bool head_only) {
+  Result<HttpResponse> receive(bool head_only, const BodySink* sink) {
+    streaming_ = false;
     for (int interim = 0; interim <= kMaxInterim; ++interim) {
+      BodyTarget target;
       Parser parser;
-      parser.header_limit(static_cast<std::uint32_t>(options_.max_response_header));
-      parser.body_limit(options_.max_response_body);
+      parser.get().body() = &target;
+      parser.header_limit(static_cast<std::uint32_t>(max_header_));
+      parser.body_limit(max_body_);
       parser.skip(head_only);
       ENSC_TRY(advance(parser, [&] { return parser.is_header_done(); }));
       const int status = parser.get().result_int();
       if (status >= 100 && status < 200) {
         continue;
       }
-      return finish(parser, status);
+      if (sink != nullptr && status < 300) {
+        target.sink = sink;
+        streaming_ = true;
+        restart_clock();
+      }
+      return finish(parser, target);
     }
     return Error(NetError::kHttpMalformed, "too many interim answers");
   }
 
-  Result<HttpResponse> finish(Parser& parser, int status) {
+  Result<HttpResponse> finish(Parser& parser, BodyTarget& target) {
     HttpResponse response;
-    response.status = status;
+    response.status = parser.get().result_int();
     for (const auto& field : parser.get()) {
       response.headers.add(std::string(field.name_string()), std::string(field.value()));
     }
@@ -179,11 +280,12 @@ class HttpClient::Impl {
     const auto length = parser.content_length();
     if (!parser.is_done() && length.has_value() && !parser.chunked()) {
       // The parser has held the length against the limit.
-      ENSC_TRY(read_exactly(response.body, static_cast<std::size_t>(*length)));
+      const auto len = static_cast<std::size_t>(*length);
+      ENSC_TRY(streaming_ ? hand_on_exactly(target, len) : read_exactly(target.whole, len));
     } else {
       ENSC_TRY(advance(parser, [&] { return parser.is_done(); }));
-      response.body = std::move(parser.get().body());
     }
+    response.body = std::move(target.whole);
     if (used_ != 0) {
       return Error(NetError::kHttpMalformed, "bytes after the answer");
     }
@@ -211,11 +313,30 @@ class HttpClient::Impl {
     return ok();
   }
 
+  Result<void> hand_on_exactly(BodyTarget& target, std::size_t len) {
+    while (len > 0) {
+      if (used_ == 0) {
+        ENSC_TRY_ASSIGN(const std::size_t n, read_more());
+        if (n == 0) {
+          return Error(NetError::kHttpMalformed, "the answer was cut off");
+        }
+      }
+      const std::size_t piece = std::min(len, used_);
+      ENSC_TRY(target.take(ByteView(buffer_).first(piece)));
+      consume(piece);
+      len -= piece;
+    }
+    return ok();
+  }
+
   ClientStream stream_;
   Url url_;
-  ClientOptions options_;
+  std::chrono::milliseconds request_timeout_;
+  std::size_t max_header_;
+  std::size_t max_body_;
   ConnectionInfo info_;
   bool open_ = false;
+  bool streaming_ = false;  // the answer's body goes to a sink
   Bytes buffer_;
   std::size_t used_ = 0;
 };
@@ -231,16 +352,26 @@ Result<std::unique_ptr<HttpClient>> HttpClient::connect(const Url& url,
   if (url.scheme == "http" && options.pinned_spki_sha256.has_value()) {
     return Error(NetError::kTlsPin, "a key is pinned and the URL is plain http");
   }
+  if (url.scheme == "http" && options.identity.has_value()) {
+    return Error(NetError::kTlsIdentity, "a certificate is to be shown and the URL is plain http");
+  }
   tls::start_without_configuration();
   const Deadline deadline = after(options.connect_timeout);
   ENSC_TRY_ASSIGN(ClientSocket socket, ClientSocket::connect(url.host, url.port, deadline));
   auto impl = std::make_unique<Impl>(std::move(socket), url, options);
-  ENSC_TRY(impl->open(deadline));
+  ENSC_TRY(impl->open(options, deadline));
   return std::unique_ptr<HttpClient>(new HttpClient(std::move(impl)));
 }
 
 Result<HttpResponse> HttpClient::request(const HttpRequest& request) {
-  return impl_->request(request);
+  return impl_->request(request, nullptr);
+}
+Result<HttpResponse> HttpClient::request_streamed(const HttpRequest& request,
+                                                  const BodySink& sink) {
+  if (!sink) {
+    return Error(NetError::kInvalidArgument, "a streamed answer needs a sink");
+  }
+  return impl_->request(request, &sink);
 }
 const ConnectionInfo& HttpClient::info() const { return impl_->info(); }
 bool HttpClient::open() const { return impl_->is_open(); }

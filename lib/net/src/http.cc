@@ -1,6 +1,8 @@
 #include "ensconce/net/http.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "http_text.h"
 
@@ -85,6 +87,12 @@ bool append_headers(const HttpHeaders& fields, std::string_view skip, std::strin
     out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
   return true;
+}
+
+void append_chunk_head(std::size_t len, std::string& out) {
+  std::array<char, 2 * sizeof(len)> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), len, 16).ptr;
+  out.append(digits.data(), end).append("\r\n");
 }
 
 std::string_view reason_of(int status) {

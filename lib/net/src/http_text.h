@@ -19,6 +19,13 @@ bool same_name(std::string_view a, std::string_view b);
 // one of them may not be sent: a line break in a value would start another field.
 bool append_headers(const HttpHeaders& fields, std::string_view skip, std::string& out);
 
+// append_chunk_head writes what stands before the `len` bytes of a chunk (RFC 9112 section 7.1).
+// A chunk of no bytes would end the body.
+void append_chunk_head(std::size_t len, std::string& out);
+inline constexpr std::string_view kChunkEnd = "\r\n";  // after a chunk's bytes
+inline constexpr std::string_view kBodyEnd = "0\r\n\r\n";
+inline constexpr std::string_view kLastChunkEnd = "\r\n0\r\n\r\n";  // both
+
 std::string_view reason_of(int status);
 
 }  // namespace ensconce

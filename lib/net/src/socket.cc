@@ -175,6 +175,7 @@ Error ClientStream::tls_error(int ret) {
 
 Result<void> ClientStream::handshake(const std::string& server_name,
                                      const std::optional<ByteArray<32>>& pinned_spki_sha256,
+                                     const std::optional<TlsIdentity>& identity,
                                      ConnectionInfo& info) {
   static const std::unique_ptr<BIO_METHOD, tls::Deleter> method = [] {
     std::unique_ptr<BIO_METHOD, tls::Deleter> made(
@@ -198,6 +199,9 @@ Result<void> ClientStream::handshake(const std::string& server_name,
   SSL_set_bio(ssl_.get(), bio, bio);
   if (!is_address(server_name) && SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str()) != 1) {
     return tls::handshake_error();
+  }
+  if (identity.has_value()) {
+    ENSC_TRY(tls::show_identity(ssl_.get(), *identity));
   }
   ERR_clear_error();  // SSL_get_error reads this thread's queue
   const int ret = SSL_connect(ssl_.get());

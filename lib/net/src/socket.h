@@ -43,7 +43,7 @@ class ClientStream {
   // it is done. `server_name` is left out for IP addresses (RFC 6066 section 3).
   Result<void> handshake(const std::string& server_name,
                          const std::optional<ByteArray<32>>& pinned_spki_sha256,
-                         ConnectionInfo& info);
+                         const std::optional<TlsIdentity>& identity, ConnectionInfo& info);
   // read_some returns how many bytes came, 0 at the peer's orderly end.
   Result<std::size_t> read_some(MutableByteView out);
   Result<void> write_all(ByteView data);

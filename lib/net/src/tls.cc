@@ -18,6 +18,8 @@ constexpr const char* kCipherSuites =
 // OpenSSL reads this through a char*.
 constexpr const char* kGroups = "X25519:P-256:P-384";
 constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;  // several records a system call
+constexpr long kMaxPeerChain = 64L * 1024;                   // of certificates, in bytes
+constexpr std::string_view kOtherKey = "the private key is not the certificate's";
 constexpr std::string_view kExporterLabel = "EXPORTER-Channel-Binding";
 
 struct Pkcs8Deleter {
@@ -83,42 +85,69 @@ Result<ContextPtr> make_context(const SSL_METHOD* method) {
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_max_cert_list(ctx, kMaxPeerChain);
   SSL_CTX_set_read_ahead(ctx, 1);
   SSL_CTX_set_default_read_buffer_len(ctx, kReadBuffer);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return context;
 }
 
-}  // namespace
+struct Identity {
+  std::unique_ptr<X509, Deleter> certificate;
+  std::unique_ptr<EVP_PKEY, Deleter> key;
+};
 
-void start_without_configuration() { OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr); }
-
-Result<ContextPtr> make_server_context(const TlsIdentity& identity) {
-  ENSC_TRY_ASSIGN(ContextPtr context, make_context(TLS_server_method()));
-  SSL_CTX* ctx = context.get();
-  if (SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1) {
-    return handshake_error().with_context("TLS context");
-  }
+Result<Identity> read_identity(const TlsIdentity& identity) {
+  Identity out;
   const unsigned char* at = identity.certificate_der.data();
   const unsigned char* const certificate_end = at + identity.certificate_der.size();
-  const std::unique_ptr<X509, Deleter> certificate(
-      d2i_X509(nullptr, &at, static_cast<long>(identity.certificate_der.size())));
-  if (!certificate || at != certificate_end) {
+  out.certificate.reset(d2i_X509(nullptr, &at, static_cast<long>(identity.certificate_der.size())));
+  if (!out.certificate || at != certificate_end) {
     return identity_error("the certificate is not one DER certificate");
   }
   const ByteView key_der = identity.private_key_der.expose();
   at = key_der.data();
   const std::unique_ptr<PKCS8_PRIV_KEY_INFO, Pkcs8Deleter> info(
       d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(key_der.size())));
-  const std::unique_ptr<EVP_PKEY, Deleter> key(info ? EVP_PKCS82PKEY(info.get()) : nullptr);
-  if (!key || at != key_der.data() + key_der.size()) {
+  out.key.reset(info ? EVP_PKCS82PKEY(info.get()) : nullptr);
+  if (!out.key || at != key_der.data() + key_der.size()) {
     return identity_error("the private key is not one PKCS#8 key");
   }
-  if (SSL_CTX_use_certificate(ctx, certificate.get()) != 1 ||
-      SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
-    return identity_error("the private key is not the certificate's");
+  return out;
+}
+
+}  // namespace
+
+void start_without_configuration() { OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr); }
+
+Result<ContextPtr> make_server_context(const TlsIdentity& identity, ClientCertificate asked) {
+  ENSC_TRY_ASSIGN(ContextPtr context, make_context(TLS_server_method()));
+  SSL_CTX* ctx = context.get();
+  if (SSL_CTX_set_num_tickets(ctx, 0) != 1 || SSL_CTX_set_max_early_data(ctx, 0) != 1) {
+    return handshake_error().with_context("TLS context");
+  }
+  ENSC_TRY_ASSIGN(const Identity ours, read_identity(identity));
+  if (SSL_CTX_use_certificate(ctx, ours.certificate.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(ctx, ours.key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+    return identity_error(kOtherKey);
+  }
+  if (asked == ClientCertificate::kAsked) {
+    // The chain says nothing here either; the handshake itself holds the client's signature against
+    // the certificate's key.
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_cert_verify_callback(
+        ctx, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);
   }
   return context;
+}
+
+Result<void> show_identity(SSL* ssl, const TlsIdentity& identity) {
+  ENSC_TRY_ASSIGN(const Identity ours, read_identity(identity));
+  if (SSL_use_certificate(ssl, ours.certificate.get()) != 1 ||
+      SSL_use_PrivateKey(ssl, ours.key.get()) != 1 || SSL_check_private_key(ssl) != 1) {
+    return identity_error(kOtherKey);
+  }
+  return ok();
 }
 
 Result<ContextPtr> make_client_context() {

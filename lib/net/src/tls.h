@@ -2,10 +2,11 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "ensconce/net/http.h"
-#include "ensconce/net/server.h"
+#include "ensconce/net/tls_identity.h"
 
 namespace ensconce::tls {
 
@@ -23,9 +24,13 @@ using SessionPtr = std::unique_ptr<SSL, Deleter>;
 // measured, and it can replace providers and algorithms.
 void start_without_configuration();
 
-// make_server_context and make_client_context hold every rule we have for TLS.
-Result<ContextPtr> make_server_context(const TlsIdentity& identity);
+// make_server_context and make_client_context hold every rule we have for TLS. With kAsked a
+// client's certificate is asked for; its key is proved and nothing else of it is judged.
+enum class ClientCertificate : std::uint8_t { kNotAsked, kAsked };
+Result<ContextPtr> make_server_context(const TlsIdentity& identity, ClientCertificate asked);
 Result<ContextPtr> make_client_context();
+// show_identity gives one client session what to show (kTlsIdentity).
+Result<void> show_identity(SSL* ssl, const TlsIdentity& identity);
 
 // make_server_session returns a session on a socket it borrows, which must outlive it. Its calls
 // never block and never raise SIGPIPE. Null when memory is short.

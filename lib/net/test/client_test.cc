@@ -144,7 +144,8 @@ TEST(HttpClientTls, PinsTheServersKey) {
   TlsIdentity identity = test::make_identity();
   ClientOptions right;
   right.pinned_spki_sha256 = test::spki_sha256(identity);
-  ClientOptions wrong = right;
+  ClientOptions wrong;
+  wrong.pinned_spki_sha256 = right.pinned_spki_sha256;
   (*wrong.pinned_spki_sha256)[31] ^= 1;
   ServerOptions options;
   options.tls = std::move(identity);
@@ -301,6 +302,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadAnswer{"CutBody", kOk + "Content-Length: 5\r\n\r\nabc", NetError::kHttpMalformed},
         BadAnswer{"CutChunks", kOk + "Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
                   NetError::kHttpMalformed},
+        BadAnswer{"NoLastChunk", kOk + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+                  NetError::kHttpMalformed},
+        BadAnswer{"CutLastChunk", kOk + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
+                  NetError::kHttpMalformed},
         BadAnswer{"LengthAndCoding",
                   kOk + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                   NetError::kHttpMalformed},
@@ -318,6 +323,179 @@ INSTANTIATE_TEST_SUITE_P(
                   "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
                   NetError::kHttpMalformed}),
     [](const auto& each) { return std::string(each.param.name); });
+
+// A body on its way to a sink is judged like one that is held.
+TEST_P(Answer, IsRejectedAlsoWhenItIsStreamed) {
+  const Peer peer(answering(GetParam().bytes));
+  ClientOptions options;
+  options.max_response_header = 1024;
+  options.max_response_body = 1000;
+  auto client = HttpClient::connect(local("http", peer.port()), options).value();
+  std::size_t seen = 0;
+  const auto response = client->request_streamed(get(), [&](ByteView piece) {
+    seen += piece.size();
+    return ok();
+  });
+  ASSERT_FALSE(response.has_value());
+  EXPECT_TRUE(response.error().is(GetParam().code)) << response.error().to_string();
+  EXPECT_LE(seen, 1000U);
+  EXPECT_FALSE(client->open());
+}
+
+TEST(HttpClientStream, TakesChunkedMeasuredAndOpenEndedBodies) {
+  for (const std::string framed :
+       {"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        "Content-Length: 5\r\n\r\nabcde", "\r\nabcde"}) {
+    const Peer peer(answering("HTTP/1.1 100 Continue\r\n\r\n" + kOk + framed));
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    std::string seen;
+    const auto response = client->request_streamed(get(), [&](ByteView piece) {
+      seen += as_text(piece);
+      return ok();
+    });
+    ASSERT_TRUE(response.has_value()) << response.error().to_string();
+    EXPECT_EQ(seen, "abcde");
+    EXPECT_TRUE(response->body.empty());
+  }
+}
+
+TEST(HttpClientStream, ReturnsAnswersOtherThan2xxWhole) {
+  for (const std::string status : {"300", "404", "503"}) {
+    for (const std::string framed : {"Content-Length: 3\r\n\r\nwhy",
+                                     "Transfer-Encoding: chunked\r\n\r\n3\r\nwhy\r\n0\r\n\r\n"}) {
+      const Peer peer(answering("HTTP/1.1 " + status + " No\r\n" + framed));
+      auto client = HttpClient::connect(local("http", peer.port())).value();
+      const auto response = client->request_streamed(get(), [](ByteView) -> Result<void> {
+        return Error(NetError::kInvalidArgument, "nothing was to come");
+      });
+      ASSERT_TRUE(response.has_value()) << response.error().to_string();
+      EXPECT_EQ(std::to_string(response->status), status);
+      EXPECT_EQ(as_text(response->body), "why");
+    }
+  }
+}
+
+TEST(HttpClientStream, EndsWithWhatTheSinkSays) {
+  for (const std::string framed : {"Content-Length: 3\r\n\r\nabc",
+                                   "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"}) {
+    const Peer peer(answering(kOk + framed));
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    const auto response = client->request_streamed(get(), [](ByteView) -> Result<void> {
+      return Error(NetError::kBadUrl, "a code of the sink's own");
+    });
+    ASSERT_FALSE(response.has_value());
+    EXPECT_TRUE(response.error().is(NetError::kBadUrl)) << response.error().to_string();
+    EXPECT_FALSE(client->open());
+  }
+}
+
+TEST(HttpClientStream, NeedsASink) {
+  const Peer peer([](const Fd& fd) { read_until_closed(fd); });
+  auto client = HttpClient::connect(local("http", peer.port())).value();
+  EXPECT_TRUE(client->request_streamed(get(), nullptr).error().is(NetError::kInvalidArgument));
+  EXPECT_TRUE(client->open());
+}
+
+TEST(HttpClientStream, RejectsChunksThatEndWithoutTlsEnding) {
+  TlsScript script;
+  script.say_goodbye = false;
+  script.answer = kOk + "Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n";
+  const Peer peer(script);
+  auto client = HttpClient::connect(local("https", peer.port())).value();
+  std::string seen;
+  const auto response = client->request_streamed(get(), [&](ByteView piece) {
+    seen += as_text(piece);
+    return ok();
+  });
+  EXPECT_EQ(seen, "part");
+  EXPECT_TRUE(response.error().is(NetError::kClosed)) << response.error().to_string();
+}
+
+TEST(HttpClientStream, LimitsTheWaitForEachPieceAndNotTheWhole) {
+  ClientOptions options;
+  options.request_timeout = 300ms;
+  const auto trickle = [](int pieces) {
+    return [pieces](const Fd& fd) {
+      read_head(fd);
+      send_text(fd, kOk + "Transfer-Encoding: chunked\r\n\r\n");
+      for (int i = 0; i < pieces; ++i) {
+        std::this_thread::sleep_for(60ms);
+        send_text(fd, "1\r\nx\r\n");
+      }
+      if (pieces > 1) {
+        send_text(fd, "0\r\n\r\n");
+      }
+      read_until_closed(fd);
+    };
+  };
+  for (const int pieces : {8, 1}) {
+    const Peer peer(trickle(pieces));
+    auto client = HttpClient::connect(local("http", peer.port()), options).value();
+    const auto response = client->request_streamed(get(), [](ByteView) { return ok(); });
+    if (pieces > 1) {
+      EXPECT_TRUE(response.has_value()) << response.error().to_string();
+    } else {
+      EXPECT_TRUE(response.error().is(NetError::kTimeout));
+    }
+    client.reset();
+  }
+}
+
+// Pulled is a request body that gives its one piece `times` times.
+class Pulled final : public BodySource {
+ public:
+  Pulled(std::size_t len, int times) : len_(len), times_(times) {}
+  Result<bool> next(Bytes& out) override {
+    out.assign(len_, 'p');
+    return --times_ > 0;
+  }
+
+ private:
+  std::size_t len_;
+  int times_;
+};
+
+TEST(HttpClientStream, SendsAPulledBodyInChunks) {
+  std::string sent;
+  {
+    const Peer peer([&](const Fd& fd) {
+      char block[4096];
+      while (!sent.ends_with("0\r\n\r\n")) {
+        const ssize_t n = ::recv(fd.get(), block, sizeof(block), 0);
+        if (n <= 0) {
+          break;
+        }
+        sent.append(block, static_cast<std::size_t>(n));
+      }
+      send_text(fd, kOk + "Content-Length: 0\r\n\r\n");
+    });
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    HttpRequest request{"POST", "/", {{"Content-Length", "7"}}, {}, nullptr};
+    request.stream = std::make_shared<Pulled>(3, 2);
+    EXPECT_EQ(client->request(request)->status, 200);
+  }
+  EXPECT_TRUE(
+      sent.ends_with("\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nppp\r\n3\r\nppp\r\n0\r\n\r\n"))
+      << sent;
+  EXPECT_EQ(sent.find("Content-Length"), sent.npos);
+}
+
+TEST(HttpClientStream, ReturnsAnEarlyRefusalOfAPulledBody) {
+  const Peer peer([](const Fd& fd) {
+    read_head(fd);
+    send_text(fd,
+              "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    ::shutdown(fd.get(), SHUT_WR);
+    read_until_closed(fd);
+  });
+  auto client = HttpClient::connect(local("http", peer.port())).value();
+  HttpRequest request{"POST", "/", {}, {}, nullptr};
+  request.stream = std::make_shared<Pulled>(100'000, 20);
+  const auto response = client->request(request);
+  ASSERT_TRUE(response.has_value()) << response.error().to_string();
+  EXPECT_EQ(response->status, 413);
+  EXPECT_FALSE(client->open());
+}
 
 TEST(HttpClient, GivesUpAtItsTimeLimits) {
   ClientOptions options;

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <future>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -551,6 +555,61 @@ TEST(HttpServer, RejectsAnAddressItCannotListenOn) {
   ServerOptions taken;
   taken.port = server->port();
   EXPECT_TRUE(HttpServer::start(std::move(taken), echo).error().is(NetError::kBind));
+}
+
+TEST(HttpServer, TellsConnectionsApartAndWhenEachHasEnded) {
+  struct Told {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<std::uint64_t> asked;
+    std::multiset<std::uint64_t> closed;
+  } told;
+  const auto options = [&] {
+    ServerOptions out;
+    out.tls = test::make_identity();
+    out.on_closed = [&](std::uint64_t id) {
+      const std::lock_guard lock(told.mutex);
+      told.closed.insert(id);
+      told.changed.notify_all();
+      throw std::runtime_error("nobody is there to catch it");
+    };
+    return out;
+  };
+  const auto handler = [&](const HttpRequest&, const ConnectionInfo& info) {
+    const std::lock_guard lock(told.mutex);
+    EXPECT_EQ(told.closed.count(info.id), 0U);
+    told.asked.push_back(info.id);
+    return HttpResponse{};
+  };
+  const auto closed_within = [&](std::size_t n) {
+    std::unique_lock lock(told.mutex);
+    return told.changed.wait_for(lock, 10s, [&] { return told.closed.size() >= n; });
+  };
+  const auto one = serve(options(), handler);
+  const auto two = serve(options(), handler);
+  auto a = HttpClient::connect(local("https", one->port())).value();
+  auto b = HttpClient::connect(local("https", one->port())).value();
+  auto c = HttpClient::connect(local("https", two->port())).value();
+  for (const auto* client : {&a, &b, &c, &a}) {
+    EXPECT_EQ((*client)->request(post("/", {}))->status, 200);
+  }
+  EXPECT_EQ(a->info().id, 0U);
+  ASSERT_EQ(told.asked.size(), 4U);
+  EXPECT_EQ(told.asked[0], told.asked[3]);
+  EXPECT_EQ(std::set<std::uint64_t>(told.asked.begin(), told.asked.end()).size(), 3U);
+  EXPECT_EQ(std::count(told.asked.begin(), told.asked.end(), 0U), 0);
+
+  a.reset();
+  EXPECT_TRUE(closed_within(1));
+  EXPECT_EQ(told.closed, std::multiset<std::uint64_t>{told.asked[0]});
+  send_text(dial(one->port()), "no handshake");  // one that no handler hears of
+  EXPECT_TRUE(closed_within(2));
+  one->stop();
+  two->stop();
+  EXPECT_EQ(told.closed.size(), 4U);
+  for (const std::uint64_t id : told.asked) {
+    EXPECT_EQ(told.closed.count(id), 1U);
+  }
 }
 
 struct TicketCount {

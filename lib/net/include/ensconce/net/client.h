@@ -2,20 +2,27 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 
 #include "ensconce/net/http.h"
+#include "ensconce/net/tls_identity.h"
 
 namespace ensconce {
 
 struct ClientOptions {
   std::chrono::milliseconds connect_timeout{10'000};  // TCP and TLS together
-  std::chrono::milliseconds request_timeout{60'000};  // first byte sent to last byte received
+  // First byte sent to last byte received. Where pieces are sent or handed on as they come, it
+  // starts anew with each: it bounds the wait for one, and a stream may last longer.
+  std::chrono::milliseconds request_timeout{60'000};
   std::size_t max_response_header = std::size_t{64} * 1024;
-  std::size_t max_response_body = std::size_t{64} * 1024 * 1024;
+  std::size_t max_response_body = std::size_t{64} * 1024 * 1024;  // held, or handed to a sink
   // SHA-256 of the server key's DER SubjectPublicKeyInfo. Another key is NetError::kTlsPin.
   std::optional<ByteArray<32>> pinned_spki_sha256;
+  // Shown to a server that asks, within the handshake and thus before its key is judged. One that
+  // does not fit, or has no TLS to be shown in, is NetError::kTlsIdentity.
+  std::optional<TlsIdentity> identity;
 };
 
 // HttpClient is one connection, kept alive, used by one thread at a time. After an error it is
@@ -34,9 +41,16 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // request sends one request and returns the answer, whatever its status. Host and
-  // Content-Length are ours to set.
+  // BodySink takes a piece of a body. Its error ends the request and the connection.
+  using BodySink = std::function<Result<void>(ByteView piece)>;
+
+  // request sends one request and returns the answer, whatever its status. Host and what frames
+  // the body are ours to set. An error of the request's stream ends the connection and is returned.
   Result<HttpResponse> request(const HttpRequest& request);
+  // request_streamed hands the body of a 2xx answer to the sink as it arrives and returns the
+  // answer without it; other answers are returned whole. What the sink got counts only once this
+  // returns without error: a body that was cut off is kClosed or kHttpMalformed.
+  Result<HttpResponse> request_streamed(const HttpRequest& request, const BodySink& sink);
   [[nodiscard]] const ConnectionInfo& info() const;
   // open says whether another request may be sent.
   [[nodiscard]] bool open() const;

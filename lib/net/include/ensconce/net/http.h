@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,21 +36,45 @@ class HttpHeaders {
   std::vector<HttpHeader> fields_;
 };
 
+// BodySource gives a body whose length is not known beforehand, piece by piece. Each piece becomes
+// one chunk (RFC 9112 section 7.1) and is wiped when it has been sent.
+class BodySource {
+ public:
+  BodySource() = default;
+  virtual ~BodySource() = default;
+  BodySource(const BodySource&) = delete;
+  BodySource& operator=(const BodySource&) = delete;
+
+  // next appends the next piece to `out`, which comes empty, and returns whether more may follow.
+  // It is asked for a piece when the one before has left, by one thread at a time, and may take as
+  // long as it needs; a piece is held whole, so its size is what a body costs in memory. After an
+  // error or false it is not asked again. An error ends the connection without the chunk that ends
+  // a body: the peer sees that it was cut off.
+  virtual Result<bool> next(Bytes& out) = 0;
+};
+
 struct HttpRequest {
   std::string method;
   std::string target;  // origin form: path, and query after '?'
   HttpHeaders headers;
   Bytes body;
+  // To be sent in place of `body`, and used up by it. Null in what a server hands to its handler.
+  std::shared_ptr<BodySource> stream = nullptr;
 };
 
 struct HttpResponse {
   int status = 200;
   HttpHeaders headers;
   Bytes body;
+  // Sent in place of `body`. Shared because answers are copied; the server lets go of it when it
+  // has been sent or the connection ended. Null in what a client returns.
+  std::shared_ptr<BodySource> stream = nullptr;
 };
 
 // ConnectionInfo is what is known of the connection a request came over or goes over.
 struct ConnectionInfo {
+  // At a server no two connections of one process have the same, and none has 0. At a client 0.
+  std::uint64_t id = 0;
   std::string peer;  // address:port
   bool tls = false;
   // RFC 9266: label "EXPORTER-Channel-Binding", empty context. Zero without TLS.

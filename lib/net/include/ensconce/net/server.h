@@ -8,13 +8,15 @@
 #include <optional>
 #include <string>
 
-#include "ensconce/base/secret.h"
 #include "ensconce/net/http.h"
+#include "ensconce/net/tls_identity.h"
 
 namespace ensconce {
 
 // HttpHandler answers a request. It is called on several threads at once; what it throws becomes
-// a 500 that says nothing. The request's body is wiped when it returns.
+// a 500 that says nothing. The request's body is wiped when it returns. A stream it answers with is
+// asked for its pieces where handlers run, a piece at a time, so that a slow reader holds one piece
+// and no thread; it may be destroyed on any thread.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&, const ConnectionInfo&)>;
 
 struct ServerLimits {
@@ -31,16 +33,11 @@ struct ServerLimits {
   std::chrono::milliseconds request_timeout{30'000};  // first byte to last byte of a request
   // From a request's last byte to a free handler thread; then 503 and the connection's end, and
   // the handler never sees it. A handler that has begun is left to finish. Without handler threads
-  // nothing waits.
+  // nothing waits. A stream whose next piece waits longer is cut off.
   std::chrono::milliseconds queue_timeout{30'000};
-  std::chrono::milliseconds response_timeout{30'000};  // sending the answer
-  std::chrono::milliseconds drain_timeout{10'000};     // how long stop() waits for connections
-};
-
-// TlsIdentity is a certificate and the PKCS#8 key that belongs to it.
-struct TlsIdentity {
-  Bytes certificate_der;
-  SecretBytes private_key_der;
+  // Sending the answer; of a stream, each piece. A reader that is slower is cut off.
+  std::chrono::milliseconds response_timeout{30'000};
+  std::chrono::milliseconds drain_timeout{10'000};  // how long stop() waits for connections
 };
 
 struct ServerOptions {
@@ -52,6 +49,14 @@ struct ServerOptions {
   unsigned handler_threads = 2;
   ServerLimits limits;
   std::optional<TlsIdentity> tls;  // absent: plain HTTP
+  // Asks each client for a certificate and requires none. Whatever is shown is taken, issued by
+  // whom it may be: the handshake proves that the client has its key, and what else it proves is
+  // for the handler to judge by ConnectionInfo::peer_certificate_der.
+  bool ask_client_certificate = false;
+  // Called once for each connection that has ended, also for those no handler heard of, with its
+  // ConnectionInfo::id; no handler or stream of that connection is called afterwards, and stop()
+  // returns after the last call. It runs on the server's own threads, so it must not wait.
+  std::function<void(std::uint64_t id)> on_closed;
 };
 
 // HttpServer serves HTTP/1.1 over TLS 1.3 and nothing older: no tickets, no resumption, no early
