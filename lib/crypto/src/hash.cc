@@ -42,8 +42,14 @@ class Hmac {
   void mac(std::initializer_list<ByteView> parts, MutableByteView out32) {
     ENSC_CHECK(EVP_MAC_init(ctx_.get(), nullptr, 0, nullptr) == 1);
     for (const ByteView part : parts) {
-      ENSC_CHECK(EVP_MAC_update(ctx_.get(), ossl::non_null(part), part.size()) == 1);
+      update(part);
     }
+    finish(out32);
+  }
+  void update(ByteView part) {
+    ENSC_CHECK(EVP_MAC_update(ctx_.get(), ossl::non_null(part), part.size()) == 1);
+  }
+  void finish(MutableByteView out32) {
     std::size_t len = 0;
     ENSC_CHECK(EVP_MAC_final(ctx_.get(), out32.data(), &len, out32.size()) == 1 && len == 32);
   }
@@ -97,6 +103,30 @@ template class Hasher<48>;
 Sha256Digest hmac_sha256(ByteView key, ByteView message) {
   Sha256Digest out{};
   Hmac(key).mac({message}, out);
+  return out;
+}
+
+struct HmacSha256::State {
+  explicit State(ByteView key) : hmac(key) {}
+  Hmac hmac;
+  bool finished = false;
+};
+
+HmacSha256::HmacSha256(ByteView key) : state_(std::make_unique<State>(key)) {}
+HmacSha256::~HmacSha256() = default;
+HmacSha256::HmacSha256(HmacSha256&&) noexcept = default;
+HmacSha256& HmacSha256::operator=(HmacSha256&&) noexcept = default;
+
+void HmacSha256::update(ByteView bytes) {
+  ENSC_CHECK(!state_->finished);
+  state_->hmac.update(bytes);
+}
+
+Sha256Digest HmacSha256::finish() {
+  ENSC_CHECK(!state_->finished);
+  state_->finished = true;
+  Sha256Digest out{};
+  state_->hmac.finish(out);
   return out;
 }
 
