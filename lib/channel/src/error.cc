@@ -58,6 +58,26 @@ CodeInfo error_info(ChannelError code) {
       return kNo("channel.ohttp_key");
     case ChannelError::kKeyGone:
       return {"channel.ohttp_key_gone", Kind::kUnavailable, Stage::kChannel};
+    case ChannelError::kBadReceipt:
+      return {"channel.receipt.form", Kind::kInvalidInput, Stage::kForm};
+    case ChannelError::kReceiptSignature:
+      return {"channel.receipt.signature", Kind::kRejected, Stage::kSignature};
+    case ChannelError::kReceiptStatement:
+      return kNo("channel.receipt.statement");
+    case ChannelError::kReceiptMeasurement:
+      return kNo("channel.receipt.measurement");
+    case ChannelError::kReceiptManifest:
+      return kNo("channel.receipt.manifest");
+    case ChannelError::kReceiptModel:
+      return kNo("channel.receipt.model");
+    case ChannelError::kReceiptRequest:
+      return kNo("channel.receipt.request");
+    case ChannelError::kReceiptResponse:
+      return kNo("channel.receipt.response");
+    case ChannelError::kReceiptSequence:
+      return kNo("channel.receipt.sequence");
+    case ChannelError::kNoReceipt:
+      return kNo("channel.receipt.absent");
     case ChannelError::kUnexpectedAnswer:
       return kForm("channel.unexpected_answer");
   }

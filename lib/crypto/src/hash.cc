@@ -71,6 +71,30 @@ Sha256Digest hmac_sha256(ByteView key, ByteView message) {
   return out;
 }
 
+struct HmacSha256::State {
+  explicit State(ByteView key) : hmac(ossl::backend().sha256, key) {}
+  internal::Hmac hmac;
+  bool finished = false;
+};
+
+HmacSha256::HmacSha256(ByteView key) : state_(std::make_unique<State>(key)) {}
+HmacSha256::~HmacSha256() = default;
+HmacSha256::HmacSha256(HmacSha256&&) noexcept = default;
+HmacSha256& HmacSha256::operator=(HmacSha256&&) noexcept = default;
+
+void HmacSha256::update(ByteView bytes) {
+  ENSC_CHECK(!state_->finished);
+  state_->hmac.update(bytes);
+}
+
+Sha256Digest HmacSha256::finish() {
+  ENSC_CHECK(!state_->finished);
+  state_->finished = true;
+  Sha256Digest out{};
+  state_->hmac.finish(out);
+  return out;
+}
+
 void hkdf_sha256(ByteView key, ByteView salt, ByteView info, MutableByteView out) {
   const EVP_MD* md = ossl::backend().sha256;
   SecretArray<32> prk;

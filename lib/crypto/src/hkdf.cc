@@ -22,8 +22,16 @@ Hmac::Hmac(const EVP_MD* md, ByteView key) : ctx_(EVP_MAC_CTX_new(ossl::backend(
 void Hmac::mac(std::initializer_list<ByteView> parts, MutableByteView out) {
   ENSC_CHECK(EVP_MAC_init(ctx_.get(), nullptr, 0, nullptr) == 1);
   for (const ByteView part : parts) {
-    ENSC_CHECK(EVP_MAC_update(ctx_.get(), ossl::non_null(part), part.size()) == 1);
+    update(part);
   }
+  finish(out);
+}
+
+void Hmac::update(ByteView part) {
+  ENSC_CHECK(EVP_MAC_update(ctx_.get(), ossl::non_null(part), part.size()) == 1);
+}
+
+void Hmac::finish(MutableByteView out) {
   std::size_t len = 0;
   ENSC_CHECK(EVP_MAC_final(ctx_.get(), out.data(), &len, out.size()) == 1 && len == out.size());
 }

@@ -17,6 +17,9 @@ class Hmac {
   Hmac(const EVP_MD* md, ByteView key);
   // mac writes exactly hash_len bytes, of the parts one after the other.
   void mac(std::initializer_list<ByteView> parts, MutableByteView out);
+  // update and finish are mac in pieces, once: the key is fresh after the constructor.
+  void update(ByteView part);
+  void finish(MutableByteView out);
 
  private:
   ossl::MacCtx ctx_;

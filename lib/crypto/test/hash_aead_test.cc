@@ -35,6 +35,17 @@ TEST(Hmac, MatchesRfc4231) {
   EXPECT_EQ(hmac_sha256({}, as_bytes("x")), hmac_sha256(Bytes(64), as_bytes("x")));
 }
 
+TEST(Hmac, InPiecesIsHmacAtOnce) {
+  HmacSha256 pieces(as_bytes("Jefe"));
+  pieces.update(as_bytes("what do ya want "));
+  pieces.update({});
+  HmacSha256 moved = std::move(pieces);
+  moved.update(as_bytes("for nothing?"));
+  EXPECT_EQ(moved.finish(),
+            hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya want for nothing?")));
+  EXPECT_EQ(HmacSha256(ByteView{}).finish(), hmac_sha256({}, {}));
+}
+
 // RFC 5869, appendix A.1 and A.3.
 TEST(Hkdf, MatchesRfc5869) {
   const Bytes key(22, 0x0b);

@@ -23,14 +23,24 @@ enum class ChannelError : std::uint8_t {
   kLeaseSession,     // granted to another worker
   kLeaseManifest,    // granted for another bundle
   kLeaseExpired,
-  kModelNotServed,    // no model of that name
-  kModelOwner,        // sealed by another owner than the policy names
-  kModelRolledBack,   // older than the policy's minimum version
-  kModelNotInPolicy,  // the policy does not speak of this model
-  kNotAffirmed,       // appraisal said no
-  kForeignOhttpKey,   // the gateway's key is not in the statement
-  kKeyGone,           // the worker no longer has the key a request was sealed for
-  kUnexpectedAnswer,  // the peer answered something else than the protocol
+  kModelNotServed,      // no model of that name
+  kModelOwner,          // sealed by another owner than the policy names
+  kModelRolledBack,     // older than the policy's minimum version
+  kModelNotInPolicy,    // the policy does not speak of this model
+  kNotAffirmed,         // appraisal said no
+  kForeignOhttpKey,     // the gateway's key is not in the statement
+  kKeyGone,             // the worker no longer has the key a request was sealed for
+  kBadReceipt,          // the receipt does not have its form
+  kReceiptSignature,    // not signed by the attested receipt key
+  kReceiptStatement,    // of another boot than the appraised statement
+  kReceiptMeasurement,  // names other code than was appraised
+  kReceiptManifest,     // names another bundle than was asked
+  kReceiptModel,        // names another model or version than was asked
+  kReceiptRequest,      // for another request
+  kReceiptResponse,     // for another answer
+  kReceiptSequence,     // no later than one that came before it
+  kNoReceipt,           // the answer carries none
+  kUnexpectedAnswer,    // the peer answered something else than the protocol
 };
 CodeInfo error_info(ChannelError code);
 

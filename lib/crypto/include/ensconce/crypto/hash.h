@@ -40,4 +40,21 @@ extern template class Hasher<48>;
 void hkdf_sha256(ByteView key, ByteView salt, ByteView info, MutableByteView out);
 Sha256Digest hmac_sha256(ByteView key, ByteView message);
 
+// HmacSha256 is hmac_sha256 of a message that comes in pieces. finish may be called once.
+class HmacSha256 {
+ public:
+  explicit HmacSha256(ByteView key);
+  ~HmacSha256();
+  HmacSha256(HmacSha256&&) noexcept;
+  HmacSha256& operator=(HmacSha256&&) noexcept;
+  HmacSha256(const HmacSha256&) = delete;
+  HmacSha256& operator=(const HmacSha256&) = delete;
+  void update(ByteView bytes);
+  Sha256Digest finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 }  // namespace ensconce
