@@ -15,8 +15,8 @@ std::uint64_t padme_unit(std::uint64_t len) {
   if (len < 2) {
     return 1;
   }
-  const int exponent = std::bit_width(len) - 1;  // floor(log2(len))
-  const int kept = std::bit_width(static_cast<unsigned>(exponent));
+  const auto exponent = static_cast<unsigned>(std::bit_width(len)) - 1;  // floor(log2(len))
+  const auto kept = static_cast<unsigned>(std::bit_width(exponent));
   return std::uint64_t{1} << (exponent - kept);
 }
 

@@ -470,7 +470,9 @@ TEST_P(OhttpChunks, TakesALengthThatIsNotTheShortest) {
   const std::uint8_t len = chunks[0][0];
   chunks[0] = concat({Bytes{0x40, len}, ByteView(chunks[0]).subspan(1)});
   chunks[3] = concat({Bytes{0x80, 0, 0, 0}, ByteView(chunks[3]).subspan(1)});
-  EXPECT_EQ(as_text(open(body(chunks)).value()), joined());
+  for (const std::size_t step : {1U, 2U, 3U, 1000U}) {  // a length in pieces, too
+    EXPECT_EQ(as_text(open(body(chunks), step).value()), joined());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, OhttpChunks, ::testing::Bool(),
