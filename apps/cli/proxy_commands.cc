@@ -75,7 +75,7 @@ Result<int> proxy(const ProxyArguments& a, const Context& context) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  AttestedProxy attested(std::move(policy), options, context.clock, context.random);
+  AttestedProxy attested(std::move(policy), std::move(options), context.clock, context.random);
   // A worker that is refused now is said so now, and not to the first program that asks.
   {
     const ConnectOutcome outcome = attested.connect();

@@ -508,8 +508,8 @@ class Proxied : public Oblivious {
     const bool tls = choice == ChannelChoice::kAttestedTls;
     options.url = test::local(tls ? "https" : "http", tls ? server_->port() : middle_.port());
     options.choice = choice;
-    return {AppraisalPolicy::parse(client_policy(), "client.toml").value(), options, client_clock_,
-            random_};
+    return {AppraisalPolicy::parse(client_policy(), "client.toml").value(), std::move(options),
+            client_clock_, random_};
   }
   static HttpRequest local(HttpRequest request) {
     request.headers.set("Host", "127.0.0.1:8000");
