@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ensconce/attestation/evidence/beacon.h"
+#include "ensconce/attestation/evidence/measurement.h"
 #include "ensconce/base/log.h"
 #include "ensconce/channel/lease.h"
 #include "ensconce/channel/served_list.h"
@@ -91,7 +92,8 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
       receipt_key_(Ed25519PrivateKey::generate(deps_.random)),
       certificate_(make_certificate(tls_key_, deps_.clock)),
       tls_key_hash_(sha384(tls_key_.public_key().spki_der())),
-      v2_(registry_, deps_.clock, BundleRule::kRequired) {}
+      v2_(registry_, deps_.clock, BundleRule::kRequired),
+      receipts_(receipt_key_, boot_id_, registry_, deps_.clock) {}
 
 AttestedWorker::~AttestedWorker() = default;
 
@@ -135,6 +137,7 @@ Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
   out->beacon = std::move(beacon);
   const std::lock_guard lock(device_mutex_);
   ENSC_TRY_ASSIGN(out->hardware, deps_.provider.attest(report_data_for(out->statement)));
+  ENSC_TRY_ASSIGN(out->measurement, measurement_of(out->hardware.evidence));
   return std::shared_ptr<const Attested>(std::move(out));
 }
 
@@ -152,6 +155,11 @@ Result<void> AttestedWorker::start_epoch() {
   current_ = std::move(attested);
   next_epoch_ = deps_.clock.since_boot() + config_.epoch;
   return ok();
+}
+
+ReceiptSubject AttestedWorker::receipt_subject() const {
+  const std::shared_lock lock(attested_mutex_);
+  return {current_->digest, current_->measurement};
 }
 
 bool AttestedWorker::knows(const Sha256Digest& statement_digest) const {
@@ -270,7 +278,8 @@ void AttestedWorker::run_maintenance(const std::stop_token& stop) {
 HttpResponse AttestedWorker::handle(const HttpRequest& request, const ConnectionInfo& connection) {
   const std::string_view path = path_of(request.target);
   if (path != kEvidencePath && path != kServedListPath) {
-    return v2_.handle(request);
+    return receipts_.answer(
+        request, [&] { return v2_.handle(request); }, [this] { return receipt_subject(); });
   }
   if (request.method != "GET") {
     return response_of(Error(ServerError::kMethod, "this path takes GET"));

@@ -17,6 +17,7 @@
 #include "ensconce/keybroker/client.h"
 #include "ensconce/net/server.h"
 #include "ensconce/server/model_registry.h"
+#include "ensconce/server/receipt_issuer.h"
 #include "ensconce/server/v2_service.h"
 #include "ensconce/server/worker_config.h"
 #include "ensconce/tee/provider.h"
@@ -71,6 +72,7 @@ class AttestedWorker {
     Sha256Digest digest{};
     std::optional<Bytes> beacon;
     HardwareEvidence hardware;
+    Bytes measurement;  // as the evidence says
   };
 
   AttestedWorker(WorkerConfig config, const WorkerDependencies& dependencies);
@@ -88,6 +90,7 @@ class AttestedWorker {
                                        const ConnectionInfo& connection);
   Result<HttpResponse> answer_served_list(const HttpRequest& request);
   Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce);
+  [[nodiscard]] ReceiptSubject receipt_subject() const;
   [[nodiscard]] bool knows(const Sha256Digest& statement_digest) const;
 
   struct LeaseDuty {
@@ -111,6 +114,7 @@ class AttestedWorker {
 
   ModelRegistry registry_;
   V2Service v2_;
+  ReceiptIssuer receipts_;
 
   std::mutex device_mutex_;  // one report at a time
   std::mutex broker_mutex_;  // one exchange at a time
