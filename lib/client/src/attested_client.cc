@@ -7,6 +7,7 @@
 #include "ensconce/codec/json.h"
 #include "ensconce/crypto/x509.h"
 #include "ensconce/oip/oip.h"
+#include "receipt_exchange.h"
 
 namespace ensconce {
 
@@ -18,8 +19,7 @@ DocumentAppraisal refused(const std::string& kind, std::vector<Check> checks, co
 }
 
 // Nothing has been sent that matters when this runs; afterwards only the appraisal lets go on.
-Result<EvidenceDocument> fetch_document(HttpClient& http, const ByteArray<32>& nonce,
-                                        bool hardware) {
+Result<std::string> fetch_document(HttpClient& http, const ByteArray<32>& nonce, bool hardware) {
   HttpRequest request;
   request.method = "GET";
   request.target = std::string(kEvidencePath) + "?nonce=" + to_hex(nonce);
@@ -38,7 +38,7 @@ Result<EvidenceDocument> fetch_document(HttpClient& http, const ByteArray<32>& n
                                                 std::to_string(response.status))
         .with_remedy("is this an Ensconce worker? A certificate alone proves no TEE");
   }
-  return parse_evidence_document(as_text(response.body));
+  return std::string(as_text(response.body));
 }
 
 Result<void> check_channel(const ConnectionInfo& info, const EvidenceDocument& document,
@@ -140,12 +140,15 @@ DocumentAppraisal appraise_document(const EvidenceDocument& document, const Appr
 }
 
 AttestedClient::AttestedClient(std::unique_ptr<HttpClient> http, const AppraisalPolicy& policy,
-                               Affirmed affirmed, ServedList served, const Clock& clock)
+                               Affirmed affirmed, ServedList served, std::string evidence_document,
+                               const Clock& clock, Random& random)
     : http_(std::move(http)),
       policy_(policy),
       affirmed_(std::move(affirmed)),
       served_(std::move(served)),
-      clock_(clock) {}
+      evidence_document_(std::move(evidence_document)),
+      clock_(clock),
+      random_(random) {}
 
 ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& policy,
                                        const ClientOptions& options, const Clock& clock,
@@ -160,7 +163,11 @@ ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& po
   const auto nonce = random.array<32>();
   const bool hardware =
       policy.freshness() && std::holds_alternative<HardwareFreshness>(*policy.freshness());
-  const Result<EvidenceDocument> document = fetch_document(**http, nonce, hardware);
+  Result<std::string> text = fetch_document(**http, nonce, hardware);
+  if (!text) {
+    return {std::nullopt, text.error()};
+  }
+  const Result<EvidenceDocument> document = parse_evidence_document(*text);
   if (!document) {
     return {std::nullopt, document.error()};
   }
@@ -186,9 +193,9 @@ ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& po
   if (!served) {
     return {std::move(appraisal.result), served.error()};
   }
-  return {std::move(appraisal.result),
-          std::unique_ptr<AttestedClient>(
-              new AttestedClient(std::move(*http), policy, affirmed, std::move(*served), clock))};
+  return {std::move(appraisal.result), std::unique_ptr<AttestedClient>(new AttestedClient(
+                                           std::move(*http), policy, affirmed, std::move(*served),
+                                           *std::move(text), clock, random))};
 }
 
 Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, Instant now) {
@@ -241,6 +248,7 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   const std::string bundle = to_hex(served.manifest_digest);
   request.headers.set(std::string(kBundleHeader), bundle);
   request.body = std::move(message.body);
+  AskedReceipt asked = ask_for_receipt(request, random_);
   Result<HttpResponse> response = http_->request(request);
   const WipedOnExit sent(request.body);
   if (!response) {
@@ -253,6 +261,12 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   if (response->headers.get(kBundleHeader) != bundle) {
     return Error(ChannelError::kUnexpectedAnswer, "the answer names another bundle than was asked");
   }
+  ENSC_TRY_ASSIGN(
+      TakenReceipt taken,
+      take_receipt(response->headers.get(kReceiptHeader), asked,
+                   response_digest(asked.key, receipted_response(*response), response->body),
+                   affirmed_, served, last_receipt_));
+  last_receipt_ = taken.receipt.sequence;
   std::optional<std::size_t> header_length;
   if (const auto text = response->headers.get(oip::kHeaderLengthName)) {
     ENSC_TRY_ASSIGN(header_length, oip::parse_header_length(*text));
@@ -266,6 +280,8 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   Answer out;
   out.model_version = parsed.model_version;
   out.manifest_digest = served.manifest_digest;
+  out.receipt = std::move(taken.message);
+  out.receipt_key = std::move(asked.key);
   for (const Tensor& tensor : parsed.outputs) {
     if (tensor.type() == DataType::kBytes) {
       std::vector<ByteView> elements;
