@@ -36,5 +36,6 @@ void register_policy_commands(Registrar registrar);    // ensconce policy init|c
 void register_key_commands(Registrar registrar);       // ensconce key generate|show
 void register_broker_commands(Registrar registrar);    // ensconce broker …
 void register_infer_commands(Registrar registrar);     // ensconce infer
+void register_receipt_commands(Registrar registrar);   // ensconce receipt show|verify
 
 }  // namespace ensconce::cli

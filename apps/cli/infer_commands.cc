@@ -10,6 +10,7 @@
 #include "ensconce/base/file.h"
 #include "ensconce/client/attested_client.h"
 #include "ensconce/codec/json.h"
+#include "receipt_files.h"
 
 namespace ensconce::cli {
 
@@ -24,6 +25,7 @@ struct InferArguments {
   std::string image;
   std::vector<std::string> texts;
   std::vector<std::string> outputs;
+  std::string save;
   int repeat = 1;
   bool explain = false;
 };
@@ -91,6 +93,9 @@ Result<int> infer(const InferArguments& a, const Context& context) {
   ENSC_TRY_ASSIGN(const Url url, parse_url(a.url));
   // Read before connecting, so that a missing file costs no attestation; sent only afterwards.
   ENSC_TRY_ASSIGN(std::vector<Tensor> first_inputs, read_inputs(a));
+  if (!a.save.empty()) {
+    ENSC_TRY(make_receipt_folder(a.save));
+  }
   ConnectOutcome outcome =
       AttestedClient::connect(url, policy, ClientOptions{}, context.clock, context.random);
   if (outcome.appraisal) {
@@ -110,6 +115,9 @@ Result<int> infer(const InferArguments& a, const Context& context) {
     if (i + 1 < a.repeat) {
       ENSC_TRY_ASSIGN(inputs, read_inputs(a));
       continue;
+    }
+    if (!a.save.empty()) {
+      ENSC_TRY(save_receipt(a.save, client, answer));
     }
     json::Object outputs;
     for (const Tensor& tensor : answer.outputs) {
@@ -148,6 +156,9 @@ void register_infer_commands(Registrar registrar) {
   image->excludes(text);
   command->add_option("--output", arguments->outputs,
                       "output to ask for; may be repeated (default: the model's usual ones)");
+  command->add_option("--save", arguments->save,
+                      "folder to keep the receipt in, with the evidence that vouches for its key\n"
+                      "and the key of its digests; of the input and the answer nothing is written");
   command->add_option("--repeat", arguments->repeat, "send the same request this many times")
       ->check(CLI::Range(1, 100000));
   command->add_flag("--explain", arguments->explain, "print every check, not only the verdict");
