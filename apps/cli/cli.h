@@ -37,5 +37,6 @@ void register_key_commands(Registrar registrar);       // ensconce key generate|
 void register_broker_commands(Registrar registrar);    // ensconce broker …
 void register_infer_commands(Registrar registrar);     // ensconce infer
 void register_proxy_commands(Registrar registrar);     // ensconce proxy
+void register_receipt_commands(Registrar registrar);   // ensconce receipt show|verify
 
 }  // namespace ensconce::cli

@@ -140,7 +140,7 @@ AttestationResult judge_document(EvidenceDocument document, const EvidenceQuesti
   document.endorsements.insert(document.endorsements.end(), question.endorsements.begin(),
                                question.endorsements.end());
   if (question.policy && question.policy->role() == PolicyRole::kClient) {
-    return appraise_document(document, *question.policy, std::nullopt, question.now).result;
+    return appraise_document(document, *question.policy, question.own_nonce, question.now).result;
   }
   return judge_bound(document, *evidence, question);
 }

@@ -40,6 +40,7 @@ struct EvidenceQuestion {
   std::vector<TrustAnchor> anchors;
   std::optional<AppraisalPolicy> policy;
   std::optional<ByteArray<64>> report_data;
+  std::optional<ByteArray<32>> own_nonce;  // the evidence was made for: hardware freshness
   Instant now;
   std::vector<std::string> notes;  // what was passed over, for people
 };

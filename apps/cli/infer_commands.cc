@@ -7,6 +7,7 @@
 #include "ensconce/base/file.h"
 #include "ensconce/client/attested_client.h"
 #include "ensconce/codec/json.h"
+#include "receipt_files.h"
 #include "verdict.h"
 
 namespace ensconce::cli {
@@ -23,6 +24,7 @@ struct InferArguments {
   std::vector<std::string> texts;
   std::vector<std::string> outputs;
   std::string channel = "tls";
+  std::string save;
   int repeat = 1;
   bool explain = false;
 };
@@ -76,6 +78,9 @@ Result<int> infer(const InferArguments& a, const Context& context) {
   // Read before connecting, so that a missing file costs no attestation; sent only afterwards.
   ENSC_TRY_ASSIGN(std::vector<Tensor> first_inputs, read_inputs(a));
   ENSC_TRY_ASSIGN(const ChannelChoice choice, channel_choice(a.channel));
+  if (!a.save.empty()) {
+    ENSC_TRY(make_receipt_folder(a.save));
+  }
   ConnectOutcome outcome =
       AttestedClient::connect(url, policy, ClientOptions{}, context.clock, context.random, choice);
   if (outcome.appraisal) {
@@ -95,6 +100,9 @@ Result<int> infer(const InferArguments& a, const Context& context) {
     if (i + 1 < a.repeat) {
       ENSC_TRY_ASSIGN(inputs, read_inputs(a));
       continue;
+    }
+    if (!a.save.empty()) {
+      ENSC_TRY(save_receipt(a.save, client, answer));
     }
     json::Object outputs;
     for (const Tensor& tensor : answer.outputs) {
@@ -135,6 +143,9 @@ void register_infer_commands(Registrar registrar) {
                       "output to ask for; may be repeated (default: the model's usual ones)");
   command->add_option("--channel", arguments->channel, kChannelHelp)
       ->check(CLI::IsMember({"tls", "ohttp", "ohttp-chunked"}));
+  command->add_option("--save", arguments->save,
+                      "folder to keep the receipt in, with the evidence that vouches for its key\n"
+                      "and the key of its digests; of the input and the answer nothing is written");
   command->add_option("--repeat", arguments->repeat, "send the same request this many times")
       ->check(CLI::Range(1, 100000));
   command->add_flag("--explain", arguments->explain, "print every check, not only the verdict");

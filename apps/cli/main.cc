@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   register_policy_commands(registrar);
   register_infer_commands(registrar);
   register_proxy_commands(registrar);
+  register_receipt_commands(registrar);
 
   try {
     app.parse(argc, argv);

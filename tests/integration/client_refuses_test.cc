@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "ensconce/attestation/verify/error.h"
+#include "ensconce/codec/base64.h"
 #include "ensconce/crypto/x509.h"
 #include "tls_fixture.h"
 #include "whole.h"
@@ -21,7 +22,10 @@ using std::chrono::minutes;
 class MadeWorker {
  public:
   MadeWorker(const SharedClock& clock, Random& random, AttestedWorker& genuine)
-      : clock_(clock), genuine_(genuine), session(Ed25519PrivateKey::generate(random)) {
+      : clock_(clock),
+        genuine_(genuine),
+        session(Ed25519PrivateKey::generate(random)),
+        receipt_signer(Ed25519PrivateKey::generate(random)) {
     beacon = {random.array<32>(), clock.now(), random.array<16>()};
     statement.tls_key_hash = sha384(tls.public_key().spki_der());
     statement.boot_id = beacon.boot_id;
@@ -29,7 +33,7 @@ class MadeWorker {
     statement.keys.tls = {statement.tls_key_hash};
     statement.keys.session = session.public_key();
     statement.keys.release = EcPrivateKey::generate(Curve::kP256).public_key().point();
-    statement.keys.receipt = session.public_key();
+    statement.keys.receipt = receipt_signer.public_key();
     statement.software = "ensconce-worker made";
     statement.security = {
         "none", "shared", "none", {owner().public_key()}, broker_key().public_key()};
@@ -55,7 +59,10 @@ class MadeWorker {
     } else if (path == kServedListPath) {
       out.body = served(query_of(request.target)->at("statement"));
     } else {
-      return genuine_.handle(request, connection);
+      out = with_receipt(request, connection);
+    }
+    if (edit_answer) {
+      edit_answer(out);
     }
     return out;
   }
@@ -78,6 +85,9 @@ class MadeWorker {
   Ed25519PrivateKey lease_signer = broker_key();
   std::function<void(ServedList&)> edit_list;
   std::optional<Ed25519PrivateKey> list_signer;
+  std::function<void(Receipt&)> edit_receipt;
+  Ed25519PrivateKey receipt_signer;
+  std::function<void(HttpResponse&)> edit_answer;
 
  private:
   [[nodiscard]] EvidenceDocument document(const std::string& nonce, const ByteArray<32>& exporter) {
@@ -95,6 +105,24 @@ class MadeWorker {
     if (edit_document) {
       edit_document(out);
     }
+    return out;
+  }
+
+  // The genuine worker computes; its receipt is its own and not of this boot.
+  [[nodiscard]] HttpResponse with_receipt(const HttpRequest& request,
+                                          const ConnectionInfo& connection) {
+    HttpResponse out = genuine_.handle(request, connection);
+    const auto value = out.headers.get(kReceiptHeader);
+    if (!value) {
+      return out;
+    }
+    Receipt receipt = read_receipt_unverified(base64_decode(*value).value()).value();
+    receipt.boot_id = statement.boot_id;
+    if (edit_receipt) {
+      edit_receipt(receipt);
+    }
+    out.headers.set(std::string(kReceiptHeader),
+                    base64_encode(sign_receipt(receipt_signer, receipt)));
     return out;
   }
 
@@ -492,6 +520,178 @@ TEST_F(ClientRefuses, AnAnswerThatNamesAnotherBundle) {
   const ConnectOutcome outcome = connect(server->port());
   ASSERT_TRUE(outcome.client);
   EXPECT_TRUE(refused_with(infer(**outcome.client), ChannelError::kUnexpectedAnswer));
+}
+
+// ---- Receipt -----------------------------------------------------------------------------------
+
+TEST_F(ClientRefuses, NothingOfAGenuineReceiptAndKeepsIt) {
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client);
+  AttestedClient& client = **outcome.client;
+  const auto first = infer(client);
+  const auto second = infer(client);
+  ASSERT_TRUE(first) << first.error().to_string();
+  ASSERT_TRUE(second) << second.error().to_string();
+  const Statement& statement = client.affirmed().statement();
+  const Receipt receipt = verify_receipt(statement.keys.receipt, first->receipt).value();
+  EXPECT_EQ(receipt.statement_digest, client.affirmed().statement_sha256());
+  EXPECT_EQ(receipt.boot_id, statement.boot_id);
+  EXPECT_EQ(receipt.measurement, to_bytes(ByteView(measurement())));
+  EXPECT_EQ(receipt.manifest_digest, genuine().result.manifest_digest);
+  EXPECT_EQ(receipt.model_name, kModel);
+  EXPECT_EQ(receipt.model_version, 1U);
+  EXPECT_EQ(receipt.time, clock_.now());
+  EXPECT_GT(verify_receipt(statement.keys.receipt, second->receipt)->sequence, receipt.sequence);
+  EXPECT_FALSE(first->receipt_key.equals(second->receipt_key));
+  EXPECT_EQ(sha256(parse_evidence_document(client.evidence_document())->statement),
+            receipt.statement_digest);
+}
+
+TEST_F(ClientRefuses, NothingOfAReceiptOfALaterEpochOfTheSameBoot) {
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client);
+  clock_.advance(minutes(10));
+  client_clock_.advance(minutes(10));
+  worker_->maintain();
+  const auto answer = infer(**outcome.client);
+  ASSERT_TRUE(answer) << answer.error().to_string();
+  EXPECT_NE(read_receipt_unverified(answer->receipt)->statement_digest,
+            (*outcome.client)->affirmed().statement_sha256());
+}
+
+TEST_F(ClientRefuses, NothingOfAReceiptWhereItAskedForFreshHardwareEvidence) {
+  const ConnectOutcome outcome = connect({.freshness = "hardware = true\n"});
+  ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
+  const auto answer = infer(**outcome.client);
+  EXPECT_TRUE(answer) << answer.error().to_string();
+}
+
+TEST_F(ClientRefuses, AnAnswerWithoutAReceipt) {
+  // As of a worker that knows no receipts, or something that takes the header off.
+  const auto server =
+      serve(worker_->tls_identity(), [this](HttpRequest request, const ConnectionInfo& info) {
+        HttpHeaders headers;
+        for (const HttpHeader& field : request.headers.all()) {
+          if (field.name != kReceiptKeyHeader) {
+            headers.add(field.name, field.value);
+          }
+        }
+        request.headers = headers;
+        return worker_->handle(request, info);
+      });
+  const ConnectOutcome outcome = connect(server->port());
+  ASSERT_TRUE(outcome.client);
+  EXPECT_TRUE(refused_with(infer(**outcome.client), ChannelError::kNoReceipt));
+}
+
+TEST_F(ClientRefuses, AReceiptThatIsNone) {
+  made_.edit_answer = [](HttpResponse& answer) {
+    if (answer.headers.get(kReceiptHeader)) {
+      answer.headers.set(std::string(kReceiptHeader), "not base64");
+    }
+  };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kBadReceipt));
+  made_.edit_answer = [](HttpResponse& answer) {
+    if (answer.headers.get(kReceiptHeader)) {
+      answer.headers.set(std::string(kReceiptHeader), "AAAA");
+    }
+  };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kBadReceipt));
+}
+
+TEST_F(ClientRefuses, AReceiptByAnotherKey) {
+  made_.receipt_signer = key_of(9);
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptSignature));
+}
+
+TEST_F(ClientRefuses, AReceiptOfAnotherBoot) {
+  made_.edit_receipt = [](Receipt& receipt) { receipt.boot_id[0] ^= 1; };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptStatement));
+}
+
+TEST_F(ClientRefuses, AReceiptOfOtherCode) {
+  made_.edit_receipt = [](Receipt& receipt) { receipt.measurement[0] ^= 1; };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptMeasurement));
+}
+
+TEST_F(ClientRefuses, AReceiptOfAnotherBundle) {
+  made_.edit_receipt = [](Receipt& receipt) { receipt.manifest_digest[0] ^= 1; };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptManifest));
+}
+
+TEST_F(ClientRefuses, AReceiptOfAnotherModelOrVersion) {
+  made_.edit_receipt = [](Receipt& receipt) { receipt.model_name = "other"; };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptModel));
+  made_.edit_receipt = [](Receipt& receipt) { receipt.model_version = 2; };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptModel));
+}
+
+TEST_F(ClientRefuses, AReceiptThatDoesNotCount) {
+  made_.edit_receipt = [](Receipt& receipt) { receipt.sequence = 0; };
+  EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptSequence));
+}
+
+// Whoever holds the worker's TLS key, but not its receipt key, sits in the middle.
+class ClientInTheMiddle : public ClientRefuses {
+ protected:
+  // ask connects through the middle and asks as often as `times`; the last answer counts.
+  Result<AttestedClient::Answer> ask(const std::function<void(HttpRequest&)>& edit_request,
+                                     const std::function<void(HttpResponse&)>& edit_response,
+                                     int times = 1) {
+    const auto server =
+        serve(worker_->tls_identity(), [&](HttpRequest request, const ConnectionInfo& info) {
+          const bool inference = request.method == "POST";
+          if (inference && edit_request) {
+            edit_request(request);
+          }
+          HttpResponse out = worker_->handle(request, info);
+          if (inference && edit_response) {
+            edit_response(out);
+          }
+          return out;
+        });
+    const ConnectOutcome outcome = connect(server->port());
+    for (int i = 1; i < times; ++i) {
+      EXPECT_TRUE(infer(**outcome.client));
+    }
+    return infer(**outcome.client);
+  }
+};
+
+TEST_F(ClientInTheMiddle, IsRefusedNothingWhereNothingIsChanged) { EXPECT_TRUE(ask({}, {}, 2)); }
+
+TEST_F(ClientInTheMiddle, IsRefusedAChangedRequest) {
+  EXPECT_TRUE(refused_with(ask([](HttpRequest& request) { request.body.back() ^= 0x40; }, {}),
+                           ChannelError::kReceiptRequest));
+}
+
+TEST_F(ClientInTheMiddle, IsRefusedAnotherKeyForTheDigests) {
+  EXPECT_TRUE(refused_with(ask(
+                               [](HttpRequest& request) {
+                                 request.headers.set(std::string(kReceiptKeyHeader),
+                                                     std::string(64, 'a'));
+                               },
+                               {}),
+                           ChannelError::kReceiptRequest));
+}
+
+TEST_F(ClientInTheMiddle, IsRefusedAChangedAnswer) {
+  EXPECT_TRUE(refused_with(ask({}, [](HttpResponse& answer) { answer.body.back() ^= 0x40; }),
+                           ChannelError::kReceiptResponse));
+  EXPECT_TRUE(refused_with(
+      ask({}, [](HttpResponse& answer) { answer.headers.set("Content-Type", "text/plain"); }),
+      ChannelError::kReceiptResponse));
+}
+
+TEST_F(ClientInTheMiddle, IsRefusedAnEarlierReceipt) {
+  std::optional<std::string> first;
+  const auto play_again = [&](HttpResponse& answer) {
+    if (!first) {
+      first = std::string(answer.headers.get(kReceiptHeader).value());
+    }
+    answer.headers.set(std::string(kReceiptHeader), *first);
+  };
+  EXPECT_TRUE(refused_with(ask({}, play_again, 2), ChannelError::kReceiptRequest));
 }
 
 // ---- Policy ------------------------------------------------------------------------------------

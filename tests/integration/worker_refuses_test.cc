@@ -117,6 +117,17 @@ TEST_F(WorkerRefuses, AnUnknownModelVersionPathAndMethod) {
   EXPECT_TRUE(answered(exchange(get("/v2/models/mixer/infer")), 405, "server.method"));
 }
 
+TEST_F(WorkerRefuses, AReceiptKeyThatIsNone) {
+  HttpRequest request = infer_request();
+  request.headers.set(std::string(kReceiptKeyHeader), std::string(63, '0'));
+  EXPECT_TRUE(answered(exchange(request), 400, "server.receipt_key"));
+  request.headers.set(std::string(kReceiptKeyHeader), std::string(64, '0'));
+  const HttpResponse response = exchange(request);
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.headers.count(kReceiptHeader), 1U);
+  EXPECT_EQ(exchange(infer_request()).headers.count(kReceiptHeader), 0U);
+}
+
 TEST_F(WorkerRefuses, ARequestThatNamesNoBundle) {
   HttpRequest request = infer_request();
   request.headers = {{"Content-Type", "application/json"}};

@@ -1,12 +1,8 @@
 // The program ensconce, started as an operator starts it, on made evidence in files.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "ensconce/base/file.h"
@@ -16,6 +12,7 @@
 #include "ensconce/crypto/jose.h"
 #include "made_intel.h"
 #include "made_snp.h"
+#include "run_tool.h"
 
 namespace ensconce {
 namespace {
@@ -28,30 +25,9 @@ using testing::Not;
 
 using Strings = std::vector<std::string>;
 
-struct Ran {
-  int code = -1;
-  std::string out;
-  std::string err;
-  [[nodiscard]] json::Value json() const {
-    auto value = json::parse(out);
-    if (!value) {
-      ADD_FAILURE() << value.error().to_string() << "\n" << out << err;
-      return {};
-    }
-    return *std::move(value);
-  }
-  [[nodiscard]] std::string text(std::string_view member) const {
-    const json::Value value = json();
-    const json::Value* found = value.find(member);
-    return found == nullptr || !found->is_text() ? "" : found->as_text(member).value();
-  }
-};
-
 class EvidenceTool : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const char* tool = std::getenv("ENSC_CLI");
-    tool_ = tool == nullptr ? "" : tool;
     std::string pattern = (fs::temp_directory_path() / "ensc-tool-test-XXXXXX").string();
     scratch_ = mkdtemp(pattern.data());
     write_snp();
@@ -67,30 +43,8 @@ class EvidenceTool : public testing::Test {
   }
   static void write(std::string_view name, std::string_view text) { write(name, as_bytes(text)); }
 
-  // run starts the program with a file, or nothing, at its standard input.
   static Ran run(Strings arguments, const std::string& in = "/dev/null") {
-    arguments.insert(arguments.begin(), tool_);
-    const std::string out = path("stdout");
-    const std::string err = path("stderr");
-    const int create = O_WRONLY | O_CREAT | O_TRUNC;
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, in.c_str(), O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), create, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), create, 0600);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) {
-      argv.push_back(argument.data());
-    }
-    argv.push_back(nullptr);
-    char* environment[] = {nullptr};
-    pid_t pid = -1;
-    EXPECT_EQ(posix_spawn(&pid, tool_.c_str(), &actions, nullptr, argv.data(), environment), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    int status = 0;
-    waitpid(pid, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-            read_text_file(out).value(), read_text_file(err).value()};
+    return run_tool(scratch_, std::move(arguments), in);
   }
 
   static Strings joined(Strings a, const Strings& b) {
@@ -113,7 +67,6 @@ class EvidenceTool : public testing::Test {
     return out;
   }
 
-  static std::string tool_;
   static fs::path scratch_;
 
  private:
@@ -170,7 +123,6 @@ class EvidenceTool : public testing::Test {
     write("forged.json", write_evidence_document(document));
   }
 };
-std::string EvidenceTool::tool_;
 fs::path EvidenceTool::scratch_;
 
 // ---- verify: exit codes ----------------------------------------------------------------------

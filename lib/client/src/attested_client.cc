@@ -6,6 +6,7 @@
 #include "ensconce/attestation/verify/evidence_verifier.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/oip/oip.h"
+#include "receipt_exchange.h"
 
 namespace ensconce {
 
@@ -55,6 +56,11 @@ Result<std::string> model_of(const HttpRequest& request) {
   return Error(ChannelError::kModelNotInPolicy,
                "the request carries data and names no model, so none was judged for it")
       .with_remedy("name it in the path (/v2/models/NAME/infer) or as \"model\" in the JSON body");
+}
+
+// is_control says that a request asks for a list and carries no input.
+bool is_control(const HttpRequest& request) {
+  return path_of(request.target) == "/v2/repository/index";
 }
 
 // Wipes a body that held inputs or outputs, whichever way the function is left.
@@ -187,6 +193,9 @@ Result<void> AttestedClient::renew() {
     }
     return why;
   }
+  if (outcome.affirmation->affirmed.statement().boot_id != affirmed().statement().boot_id) {
+    last_receipt_ = 0;
+  }
   affirmation_.emplace(*std::move(outcome.affirmation));
   appraised_.clear();
   return ok();
@@ -254,35 +263,69 @@ Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, 
   return &found->second;
 }
 
-Result<HttpResponse> AttestedClient::exchange_about(const ServedModel& model, HttpRequest request) {
+Result<AttestedClient::ModelAnswer> AttestedClient::exchange_about(std::string_view model,
+                                                                   HttpRequest request) {
+  const WipedOnExit sent(request.body);
+  ENSC_TRY(keep_affirmed());
+  ENSC_TRY_ASSIGN(const AppraisedModel* judged, appraised(model, clock_.now()));
+  Result<ModelAnswer> answer = try_about(judged->model(), request);
+  if (answer || !answer.error().is(ChannelError::kKeyGone)) {
+    return answer;
+  }
+  // As in exchange; and the model is judged anew, by what this worker serves.
+  ENSC_TRY(renew());
+  ENSC_TRY_ASSIGN(judged, appraised(model, clock_.now()));
+  return try_about(judged->model(), request);
+}
+
+Result<AttestedClient::ModelAnswer> AttestedClient::try_about(const ServedModel& model,
+                                                              HttpRequest& request) {
   const std::string bundle = to_hex(model.manifest_digest);
   request.headers.set(std::string(kBundleHeader), bundle);
-  const WipedOnExit sent(request.body);
-  ENSC_TRY_ASSIGN(HttpResponse response, exchange(request));
-  if (response.status == 200 && response.headers.get(kBundleHeader) != bundle) {
-    wipe(response.body.data(), response.body.size());
-    return Error(ChannelError::kUnexpectedAnswer, "the answer names another bundle than was asked");
+  ENSC_TRY_ASSIGN(AskedReceipt asked, ask_for_receipt(request, random_));
+  ENSC_TRY_ASSIGN(HttpResponse response, channel_->exchange(request));
+  ModelAnswer out{std::move(response), model, {}, std::move(asked.key)};
+  if (out.response.status != 200) {
+    return out;
   }
-  return response;
+  const auto judge = [&]() -> Result<TakenReceipt> {
+    if (out.response.headers.get(kBundleHeader) != bundle) {
+      return Error(ChannelError::kUnexpectedAnswer,
+                   "the answer names another bundle than was asked");
+    }
+    return take_receipt(
+        out.response.headers.get(kReceiptHeader), asked.request,
+        response_digest(out.receipt_key, receipted_response(out.response), out.response.body),
+        affirmed(), model, last_receipt_);
+  };
+  Result<TakenReceipt> taken = judge();
+  if (!taken) {
+    wipe(out.response.body.data(), out.response.body.size());
+    return taken.error();
+  }
+  last_receipt_ = taken->receipt.sequence;
+  out.receipt = std::move(taken->message);
+  return out;
 }
 
 Result<HttpResponse> AttestedClient::forward(HttpRequest request) {
-  const WipedOnExit sent(request.body);
-  ENSC_TRY(keep_affirmed());
-  if (request.body.empty() && request.method != "POST") {
+  if ((request.body.empty() && request.method != "POST") || is_control(request)) {
+    const WipedOnExit sent(request.body);
+    ENSC_TRY(keep_affirmed());
     return exchange(request);
   }
-  ENSC_TRY_ASSIGN(const std::string name, model_of(request));
-  ENSC_TRY_ASSIGN(const AppraisedModel* model, appraised(name, clock_.now()));
-  return exchange_about(model->model(), std::move(request));
+  const Result<std::string> name = model_of(request);
+  if (!name) {
+    const WipedOnExit unsent(request.body);
+    return name.error();
+  }
+  ENSC_TRY_ASSIGN(ModelAnswer answer, exchange_about(*name, std::move(request)));
+  return std::move(answer.response);
 }
 
 Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
                                                      std::vector<Tensor> inputs,
                                                      std::span<const std::string> outputs) {
-  ENSC_TRY(keep_affirmed());
-  ENSC_TRY_ASSIGN(const AppraisedModel* appraised_model, appraised(model, clock_.now()));
-  const ServedModel served_model = appraised_model->model();
   oip::InferRequest body;
   body.inputs = std::move(inputs);
   for (const std::string& name : outputs) {
@@ -291,31 +334,31 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   oip::Message message = oip::write_infer_request(body);
   HttpRequest request;
   request.method = "POST";
-  request.target = "/v2/models/" + served_model.name + "/infer";
+  request.target = "/v2/models/" + std::string(model) + "/infer";
   request.headers.set("Content-Type", "application/octet-stream");
   request.headers.set(std::string(oip::kHeaderLengthName), std::to_string(*message.header_length));
   request.body = std::move(message.body);
-  Result<HttpResponse> response = exchange_about(served_model, std::move(request));
-  if (!response) {
-    return response.error();
-  }
-  const WipedOnExit received(response->body);
-  if (response->status != 200) {
-    return answered(*response);
+  ENSC_TRY_ASSIGN(ModelAnswer answer, exchange_about(model, std::move(request)));
+  HttpResponse& response = answer.response;
+  const WipedOnExit received(response.body);
+  if (response.status != 200) {
+    return answered(response);
   }
   std::optional<std::size_t> header_length;
-  if (const auto text = response->headers.get(oip::kHeaderLengthName)) {
+  if (const auto text = response.headers.get(oip::kHeaderLengthName)) {
     ENSC_TRY_ASSIGN(header_length, oip::parse_header_length(*text));
   }
   ENSC_TRY_ASSIGN(oip::InferResponse parsed,
-                  oip::parse_infer_response(response->body, header_length));
-  if (parsed.model_name != served_model.name) {
+                  oip::parse_infer_response(response.body, header_length));
+  if (parsed.model_name != answer.model.name) {
     return Error(ChannelError::kUnexpectedAnswer, "the answer is of another model");
   }
   // The outputs borrow the body that ends here: give them memory of their own.
   Answer out;
   out.model_version = parsed.model_version;
-  out.manifest_digest = served_model.manifest_digest;
+  out.manifest_digest = answer.model.manifest_digest;
+  out.receipt = std::move(answer.receipt);
+  out.receipt_key = std::move(answer.receipt_key);
   for (const Tensor& tensor : parsed.outputs) {
     if (tensor.type() == DataType::kBytes) {
       std::vector<ByteView> elements;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ensconce/attestation/evidence/beacon.h"
+#include "ensconce/attestation/evidence/measurement.h"
 #include "ensconce/base/log.h"
 #include "ensconce/channel/lease.h"
 #include "ensconce/channel/served_list.h"
@@ -92,6 +93,7 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
       session_key_(Ed25519PrivateKey::generate(deps_.random)),
       receipt_key_(Ed25519PrivateKey::generate(deps_.random)),
       v2_(registry_, deps_.clock, BundleRule::kRequired),
+      receipts_(receipt_key_, boot_id_, registry_, deps_.clock),
       gateway_(deps_.random, config_.padding, [this](const HttpRequest& request) {
         return handle_inside(request, ConnectionInfo{}, true);
       }) {
@@ -174,6 +176,7 @@ Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
   out->beacon = std::move(beacon);
   const std::lock_guard lock(device_mutex_);
   ENSC_TRY_ASSIGN(out->hardware, deps_.provider.attest(report_data_for(out->statement)));
+  ENSC_TRY_ASSIGN(out->measurement, measurement_of(out->hardware.evidence));
   return std::shared_ptr<const Attested>(std::move(out));
 }
 
@@ -206,6 +209,11 @@ Result<void> AttestedWorker::start_epoch() {
     log_info("new keys for both channels");
   }
   return ok();
+}
+
+ReceiptSubject AttestedWorker::receipt_subject() const {
+  const std::shared_lock lock(attested_mutex_);
+  return {current_->digest, current_->measurement};
 }
 
 bool AttestedWorker::knows(const Sha256Digest& statement_digest) const {
@@ -361,7 +369,8 @@ HttpResponse AttestedWorker::handle_inside(const HttpRequest& request,
                 "this worker hides lengths (padding = " + config_.padding.to_string() +
                     "), which a TLS record does not: use the oblivious channel"));
     }
-    return v2_.handle(request);
+    return receipts_.answer(
+        request, [&] { return v2_.handle(request); }, [this] { return receipt_subject(); });
   }
   if (request.method != "GET") {
     return response_of(Error(ServerError::kMethod, "this path takes GET"));

@@ -22,6 +22,8 @@ CodeInfo error_info(ServerError code) {
       return {"server.not_ready", Kind::kUnavailable, Stage::kSystem};
     case ServerError::kBadNonce:
       return {"server.nonce", Kind::kInvalidInput, Stage::kForm};
+    case ServerError::kBadReceiptKey:
+      return {"server.receipt_key", Kind::kInvalidInput, Stage::kForm};
     case ServerError::kUnknownStatement:
       return {"server.unknown_statement", Kind::kInvalidInput, Stage::kChannel};
     case ServerError::kThrottled:

@@ -1,9 +1,8 @@
 #include "ensconce/attestation/result/render.h"
 
 namespace ensconce {
-namespace {
 
-json::Value checks_to_json(const std::vector<Check>& checks) {
+json::Value checks_to_json(std::span<const Check> checks) {
   json::Array out;
   for (const Check& check : checks) {
     out.push_back(json::Object{
@@ -17,8 +16,6 @@ json::Value checks_to_json(const std::vector<Check>& checks) {
   }
   return out;
 }
-
-}  // namespace
 
 json::Value result_to_json(const AttestationResult& result) {
   const auto& claims = result.claims();

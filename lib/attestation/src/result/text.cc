@@ -108,6 +108,19 @@ std::string headline(const AttestationResult& result, const Painter& paint) {
 
 }  // namespace
 
+std::string checks_to_text(std::span<const Check> checks, bool color) {
+  const Painter paint(color);
+  std::size_t width = 0;
+  for (const Check& check : checks) {
+    width = std::max(width, check.id.size());
+  }
+  std::string out;
+  for (const Check& check : checks) {
+    append_check(out, check, width, paint);
+  }
+  return out;
+}
+
 std::string result_to_text(const AttestationResult& result, bool color) {
   const Painter paint(color);
   std::string out;
@@ -135,14 +148,7 @@ std::string result_to_text(const AttestationResult& result, bool color) {
       }
     }
   }
-  std::size_t width = 0;
-  for (const Check& check : result.checks()) {
-    width = std::max(width, check.id.size());
-  }
-  for (const Check& check : result.checks()) {
-    append_check(out, check, width, paint);
-  }
-  return out;
+  return out + checks_to_text(result.checks(), color);
 }
 
 }  // namespace ensconce

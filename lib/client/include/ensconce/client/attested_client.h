@@ -10,6 +10,7 @@
 #include "ensconce/attestation/appraise/appraise.h"
 #include "ensconce/base/random.h"
 #include "ensconce/channel/evidence_document.h"
+#include "ensconce/channel/receipt.h"
 #include "ensconce/channel/served_list.h"
 #include "ensconce/client/channel.h"
 #include "ensconce/inference/tensor.h"
@@ -56,11 +57,14 @@ class AttestedClient {
   Result<void> renew();
 
   // infer appraises the served model against the policy, then sends the inputs, naming the bundle
-  // they are meant for. Errors: ChannelError, NetError, and what the worker answered.
+  // they are meant for, and takes the answer only with a receipt for it. Errors: ChannelError,
+  // NetError, and what the worker answered.
   struct Answer {
     std::vector<Tensor> outputs;
     std::string model_version;
     Sha256Digest manifest_digest{};
+    Bytes receipt;           // COSE_Sign1, verified
+    ReceiptKey receipt_key;  // of its digests
   };
   Result<Answer> infer(std::string_view model, std::vector<Tensor> inputs,
                        std::span<const std::string> outputs);
@@ -74,8 +78,11 @@ class AttestedClient {
 
   [[nodiscard]] const Affirmed& affirmed() const { return affirmation_->affirmed; }
   [[nodiscard]] const ServedList& served() const { return affirmation_->served; }
-  // document is the evidence document as it came, last.
-  [[nodiscard]] const Bytes& document() const { return affirmation_->document; }
+  // evidence_document is the one that was appraised last, byte for byte as it came: it goes with
+  // the receipts.
+  [[nodiscard]] std::string_view evidence_document() const {
+    return as_text(affirmation_->document);
+  }
   // open says whether the channel still stands; if not, connect anew.
   [[nodiscard]] bool open() const;
 
@@ -97,8 +104,16 @@ class AttestedClient {
   Result<void> keep_affirmed();
   // exchange sends a request in the channel, once more after the worker's key has gone.
   Result<HttpResponse> exchange(const HttpRequest& request);
-  // exchange_about sends a request that a model is to answer, and checks which bundle did.
-  Result<HttpResponse> exchange_about(const ServedModel& model, HttpRequest request);
+  // exchange_about sends a request that a model is to answer: it judges the model first, names its
+  // bundle, and takes an answer of status 200 only from that bundle and with its receipt.
+  struct ModelAnswer {
+    HttpResponse response;
+    ServedModel model;
+    Bytes receipt;
+    ReceiptKey receipt_key;
+  };
+  Result<ModelAnswer> exchange_about(std::string_view model, HttpRequest request);
+  Result<ModelAnswer> try_about(const ServedModel& model, HttpRequest& request);
   // appraised returns what the policy says of a served model, judged once; its lease is held
   // against the clock for every request.
   Result<const AppraisedModel*> appraised(std::string_view model, Instant now);
@@ -108,6 +123,7 @@ class AttestedClient {
   std::optional<Affirmation> affirmation_;
   std::optional<Error> refused_;  // for good
   std::map<std::string, AppraisedModel, std::less<>> appraised_;
+  std::uint64_t last_receipt_ = 0;  // its sequence, of the affirmed boot
   const Clock& clock_;
   Random& random_;
 };

@@ -19,6 +19,7 @@
 #include "ensconce/net/server.h"
 #include "ensconce/server/model_registry.h"
 #include "ensconce/server/ohttp_gateway.h"
+#include "ensconce/server/receipt_issuer.h"
 #include "ensconce/server/v2_service.h"
 #include "ensconce/server/worker_config.h"
 #include "ensconce/tee/provider.h"
@@ -84,6 +85,7 @@ class AttestedWorker {
     Sha256Digest digest{};
     std::optional<Bytes> beacon;
     HardwareEvidence hardware;
+    Bytes measurement;  // as the evidence says
   };
 
   // The keys of both channels, made and replaced together.
@@ -121,6 +123,7 @@ class AttestedWorker {
                                        const ConnectionInfo& connection);
   Result<HttpResponse> answer_served_list(const HttpRequest& request);
   Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce);
+  [[nodiscard]] ReceiptSubject receipt_subject() const;
   [[nodiscard]] bool knows(const Sha256Digest& statement_digest) const;
 
   struct LeaseDuty {
@@ -141,6 +144,7 @@ class AttestedWorker {
 
   ModelRegistry registry_;
   V2Service v2_;
+  ReceiptIssuer receipts_;
   OhttpGateway gateway_;
   std::function<void(TlsIdentity)> identity_listener_;
 

@@ -15,6 +15,7 @@ enum class ServerError : std::uint8_t {
   kLeaseEnded,
   kNotReady,
   kBadNonce,
+  kBadReceiptKey,
   kUnknownStatement,
   kThrottled,  // too many hardware reports
   kConfig,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "ensconce/attestation/appraise/attestation_result.h"
@@ -13,6 +14,10 @@ json::Value result_to_json(const AttestationResult& result);
 // what came and what to do where one does not hold; SIMULATED in large where the root is simulated.
 // `color` uses terminal colours.
 std::string result_to_text(const AttestationResult& result, bool color);
+// checks_to_text and checks_to_json are the checks of either form by themselves, for verdicts that
+// go on where an appraisal ends (a receipt's).
+std::string checks_to_text(std::span<const Check> checks, bool color);
+json::Value checks_to_json(std::span<const Check> checks);
 // result_to_ear is the claims set of an EAR (draft-ietf-rats-ear), to be signed as a JWT by the
 // caller: eat_profile, iat, ear.verifier-id, submods. The origin of the anchor is in it.
 json::Value result_to_ear(const AttestationResult& result, Instant issued_at);

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "ensconce/attestation/appraise/attestation_result.h"
+#include "ensconce/base/random.h"
+#include "ensconce/channel/receipt.h"
+#include "ensconce/channel/served_list.h"
+#include "ensconce/net/http.h"
+
+namespace ensconce {
+
+// AskedReceipt is what a client keeps of a request it wants a receipt for.
+struct AskedReceipt {
+  ReceiptKey key;
+  Sha256Digest request{};
+};
+
+// ask_for_receipt puts a key of its own on a request that is otherwise complete, or takes the one
+// that is there: a caller behind a proxy may want the receipt for itself.
+Result<AskedReceipt> ask_for_receipt(HttpRequest& request, Random& random);
+
+struct TakenReceipt {
+  Bytes message;
+  Receipt receipt;
+};
+
+// take_receipt judges the value of an answer's Ensconce-Receipt: signed by the attested receipt
+// key, for this boot, code, model, request and answer, and later than `last_sequence`.
+Result<TakenReceipt> take_receipt(std::optional<std::string_view> value,
+                                  const Sha256Digest& request, const Sha256Digest& response,
+                                  const Affirmed& affirmed, const ServedModel& served,
+                                  std::uint64_t last_sequence);
+
+}  // namespace ensconce
