@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -69,7 +70,6 @@ class HttpConnection final : public Connection,
     info_.id = next_id();
     info_.peer = stream_.peer();
     info_.tls = stream_.has_tls();
-    buffer_.reserve(kReadStep);
   }
   ~HttpConnection() override {
     sink_.drop();
@@ -168,24 +168,38 @@ class HttpConnection final : public Connection,
     filled_ = 0;
     state_ = State::kHead;
     idle_ = buffer_.size() == 0;
+    if (idle_) {
+      buffer_.shrink_to_fit();
+    }
     set_deadline(idle_ ? host_.limits().idle_timeout : host_.limits().request_timeout);
   }
 
   Io read_into_buffer() {
-    const auto room = buffer_.prepare(std::max(kRecord, buffer_.capacity() - buffer_.size()));
-    const Transfer in = stream_.read(room.data(), room.size());
-    if (in.outcome == Io::kEnd) {
-      return finish();
+    if (idle_) {
+      return read_first();
     }
+    const std::size_t step = state_ == State::kChunks ? kReadStep : kRecord;
+    const auto room = buffer_.prepare(std::max(step, buffer_.capacity() - buffer_.size()));
+    const Transfer in = stream_.read(room.data(), room.size());
     if (in.outcome == Io::kDone) {
       buffer_.commit(in.len);
-      touched_ += in.len;
-      if (idle_) {
-        idle_ = false;
-        set_deadline(host_.limits().request_timeout);
-      }
     }
-    return in.outcome;
+    return in.outcome == Io::kEnd ? finish() : in.outcome;
+  }
+
+  // read_first reads beside the buffer: a connection that waits for a request has none.
+  Io read_first() {
+    std::array<std::uint8_t, kRecord> block;  // NOLINT(*-member-init): filled as far as it is read
+    const Transfer in = stream_.read(block.data(), block.size());
+    if (in.outcome == Io::kDone) {
+      idle_ = false;
+      set_deadline(host_.limits().request_timeout);
+      const auto room = buffer_.prepare(kRecord);
+      std::copy_n(block.data(), in.len, static_cast<std::uint8_t*>(room.data()));
+      buffer_.commit(in.len);
+      wipe(block.data(), in.len);
+    }
+    return in.outcome == Io::kEnd ? finish() : in.outcome;
   }
 
   // read_parsed feeds the parser what there is until `done`, then calls `then`.
@@ -372,11 +386,6 @@ class HttpConnection final : public Connection,
 
   Io on_sent() {
     out_.drop();
-    if (buffer_.size() == 0 && touched_ > 0) {
-      const auto used = buffer_.prepare(std::min(touched_, buffer_.capacity()));
-      wipe(used.data(), used.size());
-      touched_ = 0;
-    }
     if (!keep_alive_ || draining_) {
       return finish();
     }
@@ -402,15 +411,16 @@ class HttpConnection final : public Connection,
       return Io::kEnd;
     }
     buffer_.consume(buffer_.size());
+    buffer_.shrink_to_fit();
     set_deadline(kGoodbye);
     state_ = State::kLinger;
     return Io::kDone;
   }
 
   Io linger() {
-    const auto room = buffer_.prepare(kReadStep);
+    std::array<std::uint8_t, kRecord> block;  // NOLINT(*-member-init): nobody reads it
     while (discarded_ < kLingerBytes) {
-      const Transfer in = stream_.read_below(room.data(), room.size());
+      const Transfer in = stream_.read_below(block.data(), block.size());
       if (in.outcome == Io::kWantRead) {
         return in.outcome;
       }
@@ -481,7 +491,7 @@ class HttpConnection final : public Connection,
   State state_ = State::kHead;
   State after_head_ = State::kBody;
   Clock::time_point deadline_ = Clock::time_point::max();
-  Buffer buffer_;
+  Buffer buffer_;  // no memory while a request is waited for
   std::optional<Parser> parser_;
   HttpRequest request_;
   BodySink sink_;  // fills request_.body
@@ -490,7 +500,6 @@ class HttpConnection final : public Connection,
   Outgoing out_;
   std::size_t body_len_ = 0;
   std::size_t filled_ = 0;
-  std::size_t touched_ = 0;  // bytes of buffer_ that held input since it was wiped
   std::size_t discarded_ = 0;
   bool timer_running_ = false;
   bool interim_ = false;  // what is sent is a 100 Continue

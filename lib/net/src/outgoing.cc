@@ -140,6 +140,7 @@ void Outgoing::sent(std::size_t len) {
 
 void Outgoing::drop() {
   clear(head_);
+  std::string().swap(head_);  // a connection that waits for a request holds no memory for answers
   clear(answer_.body);
   answer_ = HttpResponse{};
   tail_ = {};
