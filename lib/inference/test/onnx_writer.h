@@ -26,7 +26,23 @@ inline std::string bytes(std::uint32_t field, std::string_view content) {
   return varint(std::uint64_t{field} << 3U | 2U) + varint(content.size()) + std::string(content);
 }
 
-enum Type : std::uint32_t { kFloat = 1, kInt32 = 6, kInt64 = 7, kString = 8, kComplex64 = 14 };
+enum Type : std::uint32_t {
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kUint16 = 4,
+  kInt16 = 5,
+  kInt32 = 6,
+  kInt64 = 7,
+  kString = 8,
+  kBool = 9,
+  kFloat16 = 10,
+  kDouble = 11,
+  kUint32 = 12,
+  kUint64 = 13,
+  kComplex64 = 14,
+  kBfloat16 = 16,
+};
 
 // value_info describes an input or output; a dimension of -1 is symbolic.
 inline std::string value_info(std::string_view name, Type type,
@@ -63,6 +79,15 @@ inline std::string tensor(std::string_view name, Type type,
     out += number(1, static_cast<std::uint64_t>(dim));
   }
   return out + number(2, type) + bytes(8, name) + bytes(9, raw);
+}
+// string_tensor has one string an element.
+inline std::string string_tensor(std::string_view name,
+                                 std::initializer_list<std::string_view> elements) {
+  std::string out = number(1, elements.size()) + number(2, kString) + bytes(8, name);
+  for (const auto element : elements) {
+    out += bytes(6, element);
+  }
+  return out;
 }
 inline std::string external_tensor(
     std::string_view name, Type type, std::initializer_list<std::int64_t> shape,

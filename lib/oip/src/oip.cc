@@ -1,9 +1,11 @@
 #include "ensconce/oip/oip.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <type_traits>
 
@@ -75,7 +77,7 @@ template <typename T>
 Result<T> number_of(const json::Value& value, DataType type) {
   if constexpr (std::is_floating_point_v<T>) {
     const Result<double> d = value.as_double("data");
-    if (!d) {
+    if (!d || std::abs(*d) > std::numeric_limits<T>::max()) {
       return bad_element(type);
     }
     return static_cast<T>(*d);
@@ -204,6 +206,11 @@ Result<Tensor> read_binary_tensor(std::string name, DataType type, std::vector<s
                                               ", the shape needs " +
                                               std::to_string(count * element_size(type)));
     }
+    // Another byte in a bool is undefined behaviour in the engine.
+    if (type == DataType::kBool &&
+        std::any_of(data.begin(), data.end(), [](std::uint8_t b) { return b > 1; })) {
+      return bad_element(type);
+    }
     return with_shape_error(Tensor::view(std::move(name), type, std::move(shape), data));
   }
   // Each element is its length, u32 little-endian, then its bytes.
@@ -264,6 +271,17 @@ Result<bool> read_flag(const json::Value* parameters, std::string_view name, boo
   return as_json_error(value->as_bool(name));
 }
 
+// What would change the answer is refused by name; other parameters are hints, and passed over.
+Result<void> refuse_parameters(const json::Value* parameters,
+                               std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (parameters != nullptr && parameters->find(name) != nullptr) {
+      return Error(OipError::kUnsupported, "parameters." + std::string(name) + " is not served");
+    }
+  }
+  return ok();
+}
+
 // Reads one tensor of a request or response and takes its binary part, if it has one.
 Result<Tensor> read_tensor(const json::Value& object, ByteReader& binary) {
   ENSC_TRY_ASSIGN(std::string name, read_text(object, "name"));
@@ -280,6 +298,7 @@ Result<Tensor> read_tensor(const json::Value& object, ByteReader& binary) {
   }
   const json::Value* data = object.find("data");
   const json::Value* parameters = object.find("parameters");
+  ENSC_TRY(refuse_parameters(parameters, {"shared_memory_region"}));
   const json::Value* size = parameters == nullptr ? nullptr : parameters->find("binary_data_size");
   if ((data == nullptr) == (size == nullptr)) {
     return Error(OipError::kBadJson,
@@ -493,8 +512,9 @@ Result<InferRequest> parse_infer_request(ByteView body, std::optional<std::size_
       return Error(OipError::kTooLarge, "id is longer than 256 bytes");
     }
   }
-  ENSC_TRY_ASSIGN(out.binary_output,
-                  read_flag(parts.root.find("parameters"), "binary_data_output", false));
+  const json::Value* parameters = parts.root.find("parameters");
+  ENSC_TRY(refuse_parameters(parameters, {"sequence_id", "sequence_start", "sequence_end"}));
+  ENSC_TRY_ASSIGN(out.binary_output, read_flag(parameters, "binary_data_output", false));
   ENSC_TRY_ASSIGN(out.inputs, read_tensors(parts.root, "inputs", parts.binary));
   if (const json::Value* outputs = parts.root.find("outputs"); outputs != nullptr) {
     ENSC_TRY_ASSIGN(const json::Array* items, as_json_error(outputs->as_array("outputs")));
@@ -504,8 +524,9 @@ Result<InferRequest> parse_infer_request(ByteView body, std::optional<std::size_
     for (const json::Value& item : *items) {
       RequestedOutput wanted;
       ENSC_TRY_ASSIGN(wanted.name, read_text(item, "name"));
-      ENSC_TRY_ASSIGN(wanted.binary,
-                      read_flag(item.find("parameters"), "binary_data", out.binary_output));
+      const json::Value* of_output = item.find("parameters");
+      ENSC_TRY(refuse_parameters(of_output, {"classification", "shared_memory_region"}));
+      ENSC_TRY_ASSIGN(wanted.binary, read_flag(of_output, "binary_data", out.binary_output));
       out.outputs.push_back(std::move(wanted));
     }
   }

@@ -107,8 +107,8 @@ TEST(OipRequest, RejectsDataThatDoesNotFillTheShape) {
 TEST(OipRequest, RejectsElementsTheDatatypeCannotHold) {
   for (const char* tensor :
        {R"("UINT8","data":[256])", R"("UINT8","data":[-1])", R"("INT8","data":[128])",
-        R"("INT32","data":[1.5])", R"("FP32","data":["1"])", R"("BOOL","data":[1])",
-        R"("BYTES","data":[1])"}) {
+        R"("INT32","data":[1.5])", R"("FP32","data":["1"])", R"("FP32","data":[-3.5e38])",
+        R"("BOOL","data":[1])", R"("BYTES","data":[1])"}) {
     const std::string body =
         std::string(R"({"inputs":[{"name":"x","shape":[1],"datatype":)") + tensor + "}]}";
     EXPECT_TRUE(refusal(body).is(OipError::kBadData)) << body;
@@ -142,6 +142,27 @@ TEST(OipRequest, RejectsBinaryPartsThatDoNotFit) {
   EXPECT_EQ(try_binary(text, Bytes{2, 0, 0, 0, 'a'}), "oip.data_length");
   EXPECT_EQ(try_binary(text, Bytes{0, 0, 0, 0, 'a'}), "oip.data_length");
   EXPECT_EQ(try_binary(text, Bytes{255, 255, 255, 255, 'a'}), "oip.data_length");
+  const char* flags = R"("shape":[2],"datatype":"BOOL","parameters":{"binary_data_size":2})";
+  EXPECT_EQ(try_binary(flags, Bytes{0, 1}), "accepted");
+  EXPECT_EQ(try_binary(flags, Bytes{0, 2}), "oip.data");
+}
+
+TEST(OipRequest, RefusesByNameWhatWouldChangeTheAnswer) {
+  const auto request = [](const std::string& of_input, const std::string& of_output,
+                          const std::string& of_all) {
+    return R"({"inputs":[{"name":"x","shape":[1],"datatype":"INT8","data":[1],"parameters":{)" +
+           of_input + R"(}}],"outputs":[{"name":"y","parameters":{)" + of_output +
+           R"(}}],"parameters":{)" + of_all + "}}";
+  };
+  const std::string shared = R"("shared_memory_region":"r")";
+  for (const std::string& body :
+       {request(shared, "", ""), request("", shared, ""), request("", R"("classification":2)", ""),
+        request("", "", R"("sequence_id":7)"), request("", "", R"("sequence_start":true)"),
+        request("", "", R"("sequence_end":true)")}) {
+    EXPECT_TRUE(refusal(body).is(OipError::kUnsupported)) << body;
+  }
+  const std::string hints = request(R"("a":1)", R"("b":1)", R"("priority":1,"timeout":5)");
+  EXPECT_TRUE(parse_infer_request(as_bytes(hints), std::nullopt)) << hints;
 }
 
 TEST(OipRequest, RejectsHalfPrecisionInJson) {

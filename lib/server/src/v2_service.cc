@@ -56,6 +56,47 @@ HttpResponse metadata_of(const ServedEntry& entry) {
                                     {"outputs", describe(entry.model->outputs())}}));
 }
 
+// What the model configuration extension calls our types.
+std::string config_name_of(DataType type) {
+  return type == DataType::kBytes ? "TYPE_STRING" : "TYPE_" + std::string(name_of(type));
+}
+
+json::Array configure(const std::vector<TensorSpec>& specs) {
+  json::Array out;
+  for (const TensorSpec& spec : specs) {
+    json::Array dims;
+    for (const std::int64_t dim : spec.shape) {
+      dims.emplace_back(dim);
+    }
+    out.emplace_back(json::Object{
+        {"name", spec.name}, {"data_type", config_name_of(spec.type)}, {"dims", std::move(dims)}});
+  }
+  return out;
+}
+
+// The parts of Triton's ModelConfig that there are here: max_batch_size 0 says that dims are whole
+// shapes, the batch included.
+HttpResponse config_of(const ServedEntry& entry) {
+  return json_response(200,
+                       json::write(json::Object{{"name", entry.name},
+                                                {"platform", "ensconce_" + entry.model->task()},
+                                                {"max_batch_size", 0},
+                                                {"input", configure(entry.model->inputs())},
+                                                {"output", configure(entry.model->outputs())}}));
+}
+
+// Whether a request for the index asks for ready models alone. An empty body asks for all.
+Result<bool> ready_alone(ByteView body) {
+  if (body.empty()) {
+    return false;
+  }
+  json::Limits limits;
+  limits.max_bytes = 4096;
+  ENSC_TRY_ASSIGN(const json::Value root, json::parse(as_text(body), limits));
+  const json::Value* ready = root.find("ready");
+  return ready == nullptr ? Result<bool>(false) : ready->as_bool("ready");
+}
+
 }  // namespace
 
 HttpResponse json_response(int status, std::string body) {
@@ -100,9 +141,10 @@ Result<HttpResponse> V2Service::route(const HttpRequest& request) const {
   if (rest.empty() || rest == "/") {
     ENSC_TRY(expect_method(request, "GET"));
     return json_response(
-        200, json::write(json::Object{{"name", "ensconce"},
-                                      {"version", ENSC_VERSION},
-                                      {"extensions", json::Array{"binary_tensor_data"}}}));
+        200, json::write(json::Object{
+                 {"name", "ensconce"},
+                 {"version", ENSC_VERSION},
+                 {"extensions", json::Array{"binary_tensor_data", "model_configuration"}}}));
   }
   const std::string_view first = take_segment(rest);
   if (first == "health") {
@@ -123,8 +165,29 @@ Result<HttpResponse> V2Service::route(const HttpRequest& request) const {
     }
   } else if (first == "models") {
     return model_route(request, rest);
+  } else if (first == "repository" && rest == "/index") {
+    ENSC_TRY(expect_method(request, "POST"));
+    return repository_index(request);
   }
   return Error(ServerError::kNotFound, "no such path");
+}
+
+Result<HttpResponse> V2Service::repository_index(const HttpRequest& request) const {
+  const Result<bool> ready = ready_alone(request.body);
+  if (!ready) {
+    return Error(oip::OipError::kBadJson, ready.error().detail());
+  }
+  json::Array out;
+  for (const ServedEntry& entry : registry_.all()) {
+    const bool served = check_lease(entry).has_value();
+    if (served || !*ready) {
+      out.emplace_back(json::Object{{"name", entry.name},
+                                    {"version", std::to_string(entry.version)},
+                                    {"state", served ? "READY" : "UNAVAILABLE"},
+                                    {"reason", served ? "" : "the lease has ended"}});
+    }
+  }
+  return json_response(200, json::write(json::Value(std::move(out))));
 }
 
 Result<HttpResponse> V2Service::model_route(const HttpRequest& request,
@@ -148,6 +211,10 @@ Result<HttpResponse> V2Service::model_route(const HttpRequest& request,
     ENSC_TRY(expect_method(request, "GET"));
     ENSC_TRY(check_lease(*entry));
     return json_response(200, json::write(json::Object{{"name", entry->name}, {"ready", true}}));
+  }
+  if (rest == "/config") {
+    ENSC_TRY(expect_method(request, "GET"));
+    return config_of(*entry);
   }
   if (rest.empty()) {
     ENSC_TRY(expect_method(request, "GET"));

@@ -100,6 +100,44 @@ TEST_F(V2ServiceTest, TellsHealthAndMetadata) {
   EXPECT_EQ(service_.handle(get("/v2/models/double/versions/3/ready")).status, 200);
 }
 
+TEST_F(V2ServiceTest, TellsTheConfigurationAsTritonDoes) {
+  for (const char* target : {"/v2/models/double/config", "/v2/models/double/versions/3/config"}) {
+    const HttpResponse response = service_.handle(get(target));
+    ASSERT_EQ(response.status, 200);
+    EXPECT_EQ(text(response), R"({"name":"double","platform":"ensconce_tensor","max_batch_size":0,)"
+                              R"("input":[{"name":"x","data_type":"TYPE_FP32","dims":[-1]}],)"
+                              R"("output":[{"name":"y","data_type":"TYPE_FP32","dims":[-1]}]})");
+  }
+  HttpRequest post = get("/v2/models/double/config");
+  post.method = "POST";
+  EXPECT_EQ(service_.handle(post).status, 405);
+}
+
+TEST_F(V2ServiceTest, ListsTheRepositoryAndChangesNothing) {
+  HttpRequest index{"POST", "/v2/repository/index", {}, {}};
+  EXPECT_EQ(text(service_.handle(index)),
+            R"([{"name":"double","version":"3","state":"READY","reason":""}])");
+  index.body = to_bytes(R"({"ready":true})");
+  EXPECT_THAT(text(service_.handle(index)), HasSubstr("READY"));
+  clock_.advance(Millis(1000));
+  EXPECT_EQ(text(service_.handle(index)), "[]");
+  index.body = to_bytes("{}");
+  EXPECT_THAT(text(service_.handle(index)),
+              HasSubstr(R"("state":"UNAVAILABLE","reason":"the lease has ended")"));
+  for (const char* bad : {"{", R"({"ready":1})"}) {
+    index.body = to_bytes(bad);
+    const HttpResponse response = service_.handle(index);
+    EXPECT_EQ(response.status, 400) << bad;
+    EXPECT_THAT(text(response), HasSubstr("oip.json")) << bad;
+  }
+  EXPECT_EQ(service_.handle(get("/v2/repository/index")).status, 405);
+  for (const char* target :
+       {"/v2/repository/models/double/load", "/v2/repository/models/double/unload",
+        "/v2/repository", "/v2/repository/index/more"}) {
+    EXPECT_EQ(service_.handle({"POST", target, {}, {}}).status, 404) << target;
+  }
+}
+
 TEST_F(V2ServiceTest, RejectsUnknownPathsModelsAndVersions) {
   EXPECT_EQ(service_.handle(get("/v1/models")).status, 404);
   EXPECT_EQ(service_.handle(get("/v2/nothing")).status, 404);

@@ -1,6 +1,7 @@
 #include <onnxruntime_cxx_api.h>
 #include <onnxruntime_session_options_config_keys.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -23,7 +24,6 @@ struct TypePair {
   DataType ours;
 };
 
-// Strings are missing on purpose: ONNX Runtime keeps them outside its allocators, unwiped.
 constexpr std::array kTypePairs = {
     TypePair{ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL, DataType::kBool},
     TypePair{ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, DataType::kUint8},
@@ -38,6 +38,7 @@ constexpr std::array kTypePairs = {
     TypePair{ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, DataType::kFp32},
     TypePair{ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE, DataType::kFp64},
     TypePair{ONNX_TENSOR_ELEMENT_DATA_TYPE_BFLOAT16, DataType::kBf16},
+    TypePair{ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, DataType::kBytes},
 };
 
 std::optional<DataType> our_type(ONNXTensorElementDataType type) {
@@ -147,6 +148,72 @@ class OrtStorage final : public TensorStorage {
   Ort::Value value_;
 };
 
+// string_of gives the memory of one element of a string tensor, to read, fill or wipe in place.
+std::span<char> string_of(Ort::Value& value, std::size_t i) {
+  const std::size_t len = value.GetStringTensorElementLength(i);
+  return {value.GetResizedStringTensorElementBuffer(i, len), len};
+}
+
+// Values are what goes into a run or comes out of it. Strings lie outside ONNX Runtime's
+// allocators, where nothing wipes them, so they are wiped here, in place.
+class Values {
+ public:
+  explicit Values(std::vector<Ort::Value> values) : values_(std::move(values)) {}
+  ~Values() {
+    for (Ort::Value& value : values_) {
+      try {
+        wipe_strings(value);
+      } catch (...) {  // NOLINT(bugprone-empty-catch): the accessors of what was just used
+      }
+    }
+  }
+  Values(const Values&) = delete;
+  Values& operator=(const Values&) = delete;
+
+  void add(Ort::Value value) { values_.push_back(std::move(value)); }
+  [[nodiscard]] std::vector<Ort::Value>& get() { return values_; }
+
+ private:
+  static void wipe_strings(Ort::Value& value) {
+    if (!value) {
+      return;  // a tensor took it
+    }
+    const auto info = value.GetTensorTypeAndShapeInfo();
+    if (info.GetElementType() != ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING) {
+      return;
+    }
+    for (std::size_t i = 0; i < info.GetElementCount(); ++i) {
+      const std::span<char> element = string_of(value, i);
+      wipe(element.data(), element.size());
+    }
+  }
+
+  std::vector<Ort::Value> values_;
+};
+
+Ort::Value string_value(const Tensor& input) {
+  Ort::AllocatorWithDefaultOptions allocator;
+  Ort::Value value = Ort::Value::CreateTensor(allocator, input.shape().data(), input.shape().size(),
+                                              ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING);
+  for (std::size_t i = 0; i < input.num_elements(); ++i) {
+    const ByteView element = input.element(i);
+    char* const buffer = value.GetResizedStringTensorElementBuffer(i, element.size());
+    std::copy(element.begin(), element.end(), buffer);
+  }
+  return value;
+}
+
+Result<Tensor> string_tensor(const std::string& name, std::vector<std::int64_t> shape,
+                             Ort::Value& value, std::size_t count) {
+  std::vector<ByteView> elements;
+  elements.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::span<char> element = string_of(value, i);
+    elements.push_back(as_bytes(std::string_view(element.data(), element.size())));
+  }
+  return Tensor::strings(name, std::move(shape), elements);
+}
+
 Ort::SessionOptions session_options(const EngineOptions& options) {
   Ort::SessionOptions out;
   out.SetIntraOpNumThreads(options.intra_op_threads);
@@ -239,36 +306,45 @@ class OrtEngine final : public Engine {
   Result<std::vector<Tensor>> run_checked(std::span<const Tensor> inputs,
                                           std::span<const std::string> wanted) const {
     std::vector<const char*> input_names;
-    std::vector<Ort::Value> input_values;
+    Values input_values({});
     for (const Tensor& input : inputs) {
       input_names.push_back(input.name().c_str());
-      // Only read from; the interface lacks the const.
-      input_values.push_back(Ort::Value::CreateTensor(
-          graph_->environment->memory, const_cast<std::uint8_t*>(input.data().data()),
-          input.data().size(), input.shape().data(), input.shape().size(),
-          their_type(input.type())));
+      input_values.add(input.type() == DataType::kBytes ? string_value(input)
+                                                        : borrowed_value(input));
     }
     std::vector<const char*> output_names;
     for (const std::string& name : wanted) {
       output_names.push_back(name.c_str());
     }
-    std::vector<Ort::Value> values =
-        graph_->session.Run(Ort::RunOptions(nullptr), input_names.data(), input_values.data(),
-                            input_values.size(), output_names.data(), output_names.size());
+    Values values(graph_->session.Run(Ort::RunOptions(nullptr), input_names.data(),
+                                      input_values.get().data(), input_values.get().size(),
+                                      output_names.data(), output_names.size()));
     std::vector<Tensor> outputs;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      ENSC_TRY_ASSIGN(Tensor output, output_tensor(wanted[i], std::move(values[i]), inputs));
+    for (std::size_t i = 0; i < values.get().size(); ++i) {
+      ENSC_TRY_ASSIGN(Tensor output, output_tensor(wanted[i], values.get()[i], inputs));
       outputs.push_back(std::move(output));
     }
     return outputs;
   }
 
-  Result<Tensor> output_tensor(const std::string& name, Ort::Value value,
+  [[nodiscard]] Ort::Value borrowed_value(const Tensor& input) const {
+    // Only read from; the interface lacks the const.
+    return Ort::Value::CreateTensor(
+        graph_->environment->memory, const_cast<std::uint8_t*>(input.data().data()),
+        input.data().size(), input.shape().data(), input.shape().size(), their_type(input.type()));
+  }
+
+  // output_tensor takes the value over, unless it is of strings: those are copied, and wiped by
+  // whoever has them.
+  Result<Tensor> output_tensor(const std::string& name, Ort::Value& value,
                                std::span<const Tensor> inputs) const {
     const auto info = value.GetTensorTypeAndShapeInfo();
     const auto type = our_type(info.GetElementType());
     if (!type) {
       return Error(InferenceError::kEngine, "the graph gave an output of another type");
+    }
+    if (*type == DataType::kBytes) {
+      return string_tensor(name, info.GetShape(), value, info.GetElementCount());
     }
     const ByteView data(static_cast<const std::uint8_t*>(value.GetTensorRawData()),
                         info.GetElementCount() * element_size(*type));

@@ -56,6 +56,9 @@ struct Message {
 // parse_header_length reads the header's value: decimal digits alone, at most kMaxJsonHeader.
 Result<std::size_t> parse_header_length(std::string_view text);
 
+// parse_infer_request reads a request. Parameters that would make the answer another one
+// (classification, shared memory, sequences) are OipError::kUnsupported, by name; those that it
+// does not know are passed over, as the protocol has it.
 Result<InferRequest> parse_infer_request(ByteView body, std::optional<std::size_t> header_length);
 // write_infer_request puts every input into the binary part and asks for binary outputs.
 Message write_infer_request(const InferRequest& request);

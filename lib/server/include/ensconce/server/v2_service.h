@@ -10,9 +10,10 @@ namespace ensconce {
 // requires it; the plaintext baseline of bench/ has no bundles.
 enum class BundleRule : std::uint8_t { kRequired, kIgnored };
 
-// V2Service answers the REST form of the Open Inference Protocol: health, metadata, infer. It has
-// not heard of TEEs. Safe to call from several threads. Errors are {"error": "…"} with a coarse
-// text; the exact code goes to the log.
+// V2Service answers the REST form of the Open Inference Protocol: health, metadata, infer; and what
+// Triton's clients read besides: a model's configuration and the index of the repository, which
+// nobody changes from here. It has not heard of TEEs. Safe to call from several threads. Errors are
+// {"error": "…"} with a coarse text; the exact code goes to the log.
 class V2Service {
  public:
   // The registry and the clock are borrowed and must outlive the service.
@@ -26,6 +27,7 @@ class V2Service {
   [[nodiscard]] Result<HttpResponse> route(const HttpRequest& request) const;
   [[nodiscard]] Result<HttpResponse> model_route(const HttpRequest& request,
                                                  std::string_view rest) const;
+  [[nodiscard]] Result<HttpResponse> repository_index(const HttpRequest& request) const;
   [[nodiscard]] Result<HttpResponse> infer(const HttpRequest& request,
                                            const ServedEntry& entry) const;
   [[nodiscard]] Result<void> check_lease(const ServedEntry& entry) const;
