@@ -139,7 +139,7 @@ AttestationResult judge_document(EvidenceDocument document, const EvidenceQuesti
   }
   document.endorsements.insert(document.endorsements.end(), question.endorsements.begin(),
                                question.endorsements.end());
-  if (question.policy && question.policy->role() == PolicyRole::kClient) {
+  if (question.policy && question.policy->role() != PolicyRole::kBroker) {
     return appraise_document(document, *question.policy, question.own_nonce, question.now).result;
   }
   return judge_bound(document, *evidence, question);

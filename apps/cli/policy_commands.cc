@@ -49,7 +49,7 @@ std::string kinds_of(const PolicyFields& fields) {
 }
 
 int say_loaded(const CheckArguments& a, const AppraisalPolicy& policy) {
-  const std::string role = policy.role() == PolicyRole::kClient ? "client" : "broker";
+  const std::string role(name_of(policy.role()));
   const std::string kinds = kinds_of(policy.fields());
   std::fprintf(stderr, "OK  %s is a %s's policy and accepts: %s\n", a.policy.c_str(), role.c_str(),
                kinds.c_str());

@@ -99,6 +99,8 @@ Result<std::unique_ptr<HttpServer>> start_server(const WorkerConfig& config,
   options.port = config.listen.port;
   options.handler_threads = config.handler_threads;
   options.tls = worker.tls_identity();
+  options.ask_client_certificate = worker.judges_peers();
+  options.on_closed = [&worker](std::uint64_t id) { worker.forget_connection(id); };
   return HttpServer::start(std::move(options),
                            [&worker](const HttpRequest& request, const ConnectionInfo& info) {
                              return worker.handle(request, info);

@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "ensconce/base/file.h"
 #include "ensconce/client/proxy.h"
 #include "ensconce/ohttp/message.h"
 #include "ensconce/server/error.h"
@@ -497,6 +498,101 @@ TEST_F(Oblivious, AWorkerThatChangedIsRefusedOnRenewal) {
   EXPECT_TRUE(refused_with(infer(one), AttestationError::kMeasurement));
   EXPECT_FALSE(one.open());
   restart();
+}
+
+// ---- Both ends attested ------------------------------------------------------------------------
+
+class Mutual : public Oblivious {
+ protected:
+  Mutual() {
+    std::string policy = client_policy();
+    policy.replace(policy.find("role = \"client\""), 15, "role = \"peer\"");
+    policy.erase(policy.find("[[model]]"));
+    const auto path = scratch("peers.toml");
+    EXPECT_TRUE(write_file_atomically(path, as_bytes(policy)));
+    WorkerConfig judging = config();
+    judging.peer_policy = path;
+    start(judging);
+    other_ = boot(config()).value();
+  }
+  // A connection of the other worker to this one.
+  ConnectOutcome connect_as(TlsIdentity identity) {
+    ClientOptions options;
+    options.identity = std::move(identity);
+    const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+    return AttestedClient::connect(test::local("https", server_->port()), policy, options,
+                                   client_clock_, random_);
+  }
+  static Result<void> introduce(AttestedClient& client, AttestedWorker& worker) {
+    return client.introduce([&](const ByteArray<32>& nonce, const ByteArray<32>& exporter) {
+      return worker.introduce(nonce, exporter);
+    });
+  }
+  static ::testing::AssertionResult says(const Result<void>& result, std::string_view id) {
+    if (!result && result.error().detail().find(id) != std::string::npos) {
+      return ::testing::AssertionSuccess();
+    }
+    return ::testing::AssertionFailure() << (result ? "admitted" : result.error().to_string());
+  }
+
+  std::unique_ptr<AttestedWorker> other_;
+};
+
+TEST_F(Mutual, TwoWorkersAffirmEachOther) {
+  const ConnectOutcome outcome = connect_as(other_->tls_identity());
+  ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
+  EXPECT_TRUE(introduce(**outcome.client, *other_));
+  EXPECT_TRUE(infer(**outcome.client));
+}
+
+TEST_F(Mutual, AClientWithoutEvidenceIsStillServed) { EXPECT_TRUE(infer(*client())); }
+
+TEST_F(Mutual, AKeyTheStatementDoesNotNameIsRefused) {
+  const auto third = boot(config()).value();
+  const ConnectOutcome outcome = connect_as(third->tls_identity());
+  ASSERT_TRUE(outcome.client);
+  EXPECT_TRUE(says(introduce(**outcome.client, *other_), "channel.tls_key"));
+}
+
+TEST_F(Mutual, NoCertificateIsRefused) {
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client);
+  EXPECT_TRUE(says(introduce(**outcome.client, *other_), "channel.peer_certificate"));
+}
+
+TEST_F(Mutual, EvidenceOfAnotherConnectionIsRefused) {
+  const ConnectOutcome outcome = connect_as(other_->tls_identity());
+  ASSERT_TRUE(outcome.client);
+  const auto relayed =
+      outcome.client.value()->introduce([&](const ByteArray<32>& nonce, const ByteArray<32>&) {
+        return other_->introduce(nonce, ByteArray<32>{1});
+      });
+  EXPECT_TRUE(says(relayed, "channel.session.binding"));
+  const auto old =
+      outcome.client.value()->introduce([&](const ByteArray<32>&, const ByteArray<32>& exporter) {
+        return other_->introduce(ByteArray<32>{2}, exporter);
+      });
+  EXPECT_TRUE(says(old, "channel.session.nonce"));
+  // What a worker says to its clients does not pass for what it says to a peer.
+  const auto reflected = outcome.client.value()->introduce(
+      [&](const ByteArray<32>& nonce, const ByteArray<32>& exporter) {
+        auto document = other_->introduce(nonce, exporter).value();
+        document.session->kind = ChannelKind::kTlsExporter;
+        return Result<EvidenceDocument>(document);
+      });
+  EXPECT_TRUE(says(reflected, "channel.session.kind"));
+}
+
+TEST_F(Mutual, AnotherMeasurementIsRefused) {
+  const ConnectOutcome outcome = connect_as(other_->tls_identity());
+  ASSERT_TRUE(outcome.client);
+  const SnpReport report = processor_.report;
+  processor_.report.measurement[0] ^= 1;
+  clock_.advance(minutes(11));
+  client_clock_.advance(minutes(11));
+  other_->maintain();
+  EXPECT_TRUE(says(introduce(**outcome.client, *other_), "snp.measurement"));
+  processor_.report = report;
 }
 
 // ---- Proxy -------------------------------------------------------------------------------------

@@ -298,6 +298,7 @@ std::unique_ptr<HttpServer> Whole::serve(TlsIdentity identity, HttpHandler handl
   ServerOptions options;
   options.limits.max_body = std::size_t{1} << 20;
   options.tls = std::move(identity);
+  options.ask_client_certificate = true;
   return HttpServer::start(std::move(options), std::move(handler)).value();
 }
 

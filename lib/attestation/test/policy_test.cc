@@ -58,10 +58,17 @@ TEST(Policy, ReadsEveryField) {
   EXPECT_EQ(policy.sha256(), sha256(as_bytes(made::client_policy())));
 }
 
+// What one worker asks of another: a client's policy without models.
+std::string peer_policy() {
+  std::string out = made::client_policy();
+  out.replace(out.find("role = \"client\""), 15, "role = \"peer\"");
+  return out.substr(0, out.find("[[model]]"));
+}
+
 class EveryPolicy : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(
     Role, EveryPolicy,
-    testing::Values(made::client_policy(), made::broker_policy(),
+    testing::Values(made::client_policy(), made::broker_policy(), peer_policy(),
                     with(made::client_policy(), "[snp]", "crl", "crl = \"if_present\""),
                     made::with_hardware(made::client_policy(), made::tdx_sections()),
                     made::with_hardware(made::broker_policy(), made::sgx_sections()),
@@ -150,6 +157,13 @@ TEST(Policy, RejectsClientSectionsInABrokersPolicy) {
                  PolicyError::kUnknownField, "freshness");
   expect_refused(made::broker_policy() + "[[model]]\nname = \"x\"\n", PolicyError::kUnknownField,
                  "model");
+}
+
+TEST(Policy, RejectsModelsInAPeersPolicy) {
+  EXPECT_EQ(AppraisalPolicy::parse(peer_policy(), "x").value().role(), PolicyRole::kPeer);
+  std::string models = made::client_policy();
+  models.replace(models.find("role = \"client\""), 15, "role = \"peer\"");
+  expect_refused(models, PolicyError::kUnknownField, "model");
 }
 
 TEST(Policy, RejectsBadValues) {

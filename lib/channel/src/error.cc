@@ -56,6 +56,8 @@ CodeInfo error_info(ChannelError code) {
       return {"channel.not_affirmed", Kind::kRejected, Stage::kPolicy};
     case ChannelError::kForeignOhttpKey:
       return kNo("channel.ohttp_key");
+    case ChannelError::kPeerCertificate:
+      return kNo("channel.peer_certificate");
     case ChannelError::kKeyGone:
       return {"channel.ohttp_key_gone", Kind::kUnavailable, Stage::kChannel};
     case ChannelError::kBadReceipt:

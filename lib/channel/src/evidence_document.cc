@@ -63,8 +63,8 @@ Result<SessionProof> read_session(const json::Value& value) {
   SessionProof proof;
   ENSC_TRY_ASSIGN(const json::Value* kind, fields.take("kind"));
   ENSC_TRY_ASSIGN(const std::uint64_t number, kind->as_uint("kind"));
-  if (number != 1 && number != 2) {
-    return bad("session.kind: expected 1 or 2, got " + std::to_string(number));
+  if (number < 1 || number > 3) {
+    return bad("session.kind: expected 1 to 3, got " + std::to_string(number));
   }
   proof.kind = static_cast<ChannelKind>(number);
   ENSC_TRY_ASSIGN(proof.nonce, read_hex<32>(fields, "nonce"));

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "ensconce/attestation/verify/binding.h"
-#include "ensconce/attestation/verify/evidence_verifier.h"
+#include "ensconce/channel/peer.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/oip/oip.h"
 #include "receipt_exchange.h"
@@ -11,11 +10,6 @@
 namespace ensconce {
 
 namespace {
-
-DocumentAppraisal refused(const std::string& kind, std::vector<Check> checks, const Error& error,
-                          const Sha256Digest& digest) {
-  return {AttestationResult::refused(kind, std::move(checks), error), digest};
-}
 
 constexpr Millis kRenewalPause = std::chrono::seconds(10);
 
@@ -87,44 +81,6 @@ Error answered(const HttpResponse& response) {
 }
 
 }  // namespace
-
-DocumentAppraisal appraise_document(const EvidenceDocument& document, const AppraisalPolicy& policy,
-                                    const std::optional<ByteArray<32>>& own_nonce, Instant now) {
-  const Sha256Digest digest = sha256(document.statement);
-  const EvidenceItem* evidence = choose_evidence(document.evidence);
-  if (evidence == nullptr) {
-    return refused("unknown", {},
-                   Error(ChannelError::kNoEvidence, "the document holds no evidence we know"),
-                   digest);
-  }
-  const Verification verification =
-      EvidenceVerifier(policy.anchors())
-          .verify(*evidence, document.endorsements, report_data_for(document.statement), now);
-  if (!verification.claims) {
-    return refused(evidence->type, verification.checks, verification.claims.error(), digest);
-  }
-  const BindingVerification bound =
-      StatementBinder::bind_statement(*verification.claims, document.statement);
-  if (!bound.attested) {
-    return refused(evidence->type, bound.checks, bound.attested.error(), digest);
-  }
-  if (own_nonce) {
-    return {appraise(*bound.attested, FreshByOwnNonce{*own_nonce}, policy, now), digest};
-  }
-  const auto* by_beacon =
-      policy.freshness() ? std::get_if<BeaconFreshness>(&*policy.freshness()) : nullptr;
-  if (!document.beacon || by_beacon == nullptr) {
-    return {appraise(*bound.attested, FreshnessUnknown{}, policy, now), digest};
-  }
-  const BeaconVerification beacon =
-      BeaconVerifier::verify(*document.beacon, by_beacon->broker_keys);
-  if (!beacon.claims) {
-    std::vector<Check> checks = bound.checks;
-    checks.insert(checks.end(), beacon.checks.begin(), beacon.checks.end());
-    return refused(evidence->type, std::move(checks), beacon.claims.error(), digest);
-  }
-  return {appraise(*bound.attested, FreshByBeacon{*beacon.claims}, policy, now), digest};
-}
 
 AttestedClient::AttestedClient(std::unique_ptr<WorkerChannel> channel,
                                const AppraisalPolicy& policy, const Clock& clock, Random& random)
@@ -199,6 +155,33 @@ Result<void> AttestedClient::renew() {
   affirmation_.emplace(*std::move(outcome.affirmation));
   appraised_.clear();
   return ok();
+}
+
+Result<void> AttestedClient::introduce(const Introduction& ours) {
+  const auto exporter = channel_->exporter();
+  if (!exporter) {
+    return Error(ChannelError::kPeerCertificate,
+                 "only attested TLS has two ends that can show evidence to each other");
+  }
+  ENSC_TRY(keep_affirmed());
+  ENSC_TRY_ASSIGN(const HttpResponse asked,
+                  channel_->exchange({"GET", std::string(kPeerPath), {}, {}}));
+  const auto body = json::parse(as_text(asked.body));
+  const json::Value* text = asked.status == 200 && body ? body->find("nonce") : nullptr;
+  const auto hex = text != nullptr ? text->as_text("nonce") : Result<std::string>("");
+  const auto bytes = hex ? from_hex(*hex) : Result<Bytes>(hex.error());
+  const auto nonce = bytes ? to_array<32>(*bytes) : Result<ByteArray<32>>(bytes.error());
+  if (!nonce) {
+    return Error(ChannelError::kUnexpectedAnswer,
+                 "expected a nonce for our evidence, got status " + std::to_string(asked.status))
+        .with_remedy("does the other side judge who connects (peer_policy)?");
+  }
+  ENSC_TRY_ASSIGN(const EvidenceDocument document, ours(*nonce, *exporter));
+  HttpRequest request{"POST", std::string(kPeerPath), {}, {}};
+  request.headers.set("Content-Type", "application/json");
+  request.body = to_bytes(write_evidence_document(document));
+  ENSC_TRY_ASSIGN(const HttpResponse judged, channel_->exchange(request));
+  return judged.status == 200 ? ok() : Result<void>(answered(judged));
 }
 
 bool AttestedClient::open() const { return !refused_ && channel_->open(); }

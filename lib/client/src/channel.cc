@@ -78,6 +78,9 @@ class TlsChannel final : public WorkerChannel {
     return http_->request(request);
   }
   [[nodiscard]] bool open() const override { return http_->open(); }
+  [[nodiscard]] std::optional<ByteArray<32>> exporter() const override {
+    return http_->info().exporter;
+  }
 
  private:
   std::unique_ptr<HttpClient> http_;

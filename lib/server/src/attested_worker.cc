@@ -4,7 +4,9 @@
 
 #include "ensconce/attestation/evidence/beacon.h"
 #include "ensconce/attestation/evidence/measurement.h"
+#include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
+#include "ensconce/base/printable.h"
 #include "ensconce/channel/lease.h"
 #include "ensconce/channel/served_list.h"
 #include "ensconce/crypto/x509.h"
@@ -106,11 +108,26 @@ AttestedWorker::~AttestedWorker() = default;
 Result<std::unique_ptr<AttestedWorker>> AttestedWorker::boot(
     WorkerConfig config, const WorkerDependencies& dependencies) {
   std::unique_ptr<AttestedWorker> worker(new AttestedWorker(std::move(config), dependencies));
+  ENSC_TRY(worker->read_peer_policy());
   ENSC_TRY(worker->start_epoch());
   for (const WorkerModelConfig& model : worker->config_.models) {
     ENSC_TRY(worker->load(model));
   }
   return worker;
+}
+
+Result<void> AttestedWorker::read_peer_policy() {
+  if (config_.peer_policy.empty()) {
+    return ok();
+  }
+  ENSC_TRY_ASSIGN(const std::string text, read_text_file(config_.peer_policy));
+  ENSC_TRY_ASSIGN(AppraisalPolicy policy,
+                  AppraisalPolicy::parse(text, config_.peer_policy.string()));
+  if (policy.role() != PolicyRole::kPeer) {
+    return Error(ServerError::kConfig, "peer_policy: expected a policy of role \"peer\"");
+  }
+  peers_ = std::make_unique<PeerGate>(std::move(policy), deps_.clock, deps_.random);
+  return ok();
 }
 
 TlsIdentity AttestedWorker::tls_identity() const {
@@ -343,7 +360,63 @@ HttpResponse AttestedWorker::handle(const HttpRequest& request, const Connection
   if (path_of(request.target) == kGatewayPath) {
     return gateway_.handle(request);
   }
+  if (path_of(request.target) == kPeerPath && peers_ != nullptr && connection.tls) {
+    Result<HttpResponse> answer = answer_peer(request, connection);
+    return answer ? std::move(*answer) : response_of(answer.error());
+  }
   return handle_inside(request, connection, !config_.padding.hides());
+}
+
+// GET gives this connection's nonce, POST takes the peer's evidence for it.
+Result<HttpResponse> AttestedWorker::answer_peer(const HttpRequest& request,
+                                                 const ConnectionInfo& connection) {
+  if (request.method == "GET") {
+    return json_response(
+        200, json::write(json::Object{{"nonce", to_hex(peers_->challenge(connection.id))}}));
+  }
+  if (request.method != "POST") {
+    return Error(ServerError::kMethod, "this path takes GET and POST");
+  }
+  ENSC_TRY_ASSIGN(const EvidenceDocument document, parse_evidence_document(as_text(request.body)));
+  ENSC_TRY_ASSIGN(
+      const Affirmed peer,
+      peers_->admit({connection.id, connection.peer_certificate_der, connection.exporter},
+                    document));
+  log_info("peer affirmed: " + printable(peer.statement().software) + ", measurement " +
+           to_hex(peer.measurement()));
+  return json_response(200,
+                       json::write(json::Object{{"affirmed_until", to_rfc3339(peer.expires())}}));
+}
+
+Result<EvidenceDocument> AttestedWorker::introduce(const ByteArray<32>& nonce,
+                                                   const ByteArray<32>& exporter, bool hardware) {
+  std::shared_ptr<const Attested> attested;
+  if (hardware) {
+    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce));
+  } else {
+    const std::shared_lock lock(attested_mutex_);
+    attested = current_;
+  }
+  EvidenceDocument document{attested->statement,
+                            attested->beacon,
+                            {attested->hardware.evidence},
+                            attested->hardware.endorsements,
+                            attested->hardware.missing,
+                            std::nullopt,
+                            std::nullopt};
+  document.session = prove_session(session_key_, ChannelKind::kTlsPeer, nonce, exporter,
+                                   attested->digest, deps_.clock.now());
+  return document;
+}
+
+std::optional<Affirmed> AttestedWorker::peer_of(const ConnectionInfo& connection) const {
+  return peers_ != nullptr ? peers_->peer_of(connection.id) : std::nullopt;
+}
+
+void AttestedWorker::forget_connection(std::uint64_t id) {
+  if (peers_ != nullptr) {
+    peers_->forget(id);
+  }
 }
 
 HttpResponse AttestedWorker::handle_in_the_open(const HttpRequest& request,

@@ -152,6 +152,10 @@ Result<WorkerConfig> read_config(const json::Value& root) {
   ENSC_TRY_ASSIGN(const std::uint64_t handlers,
                   read_optional_uint(fields, "handler_threads", 2, 1, 256));
   out.handler_threads = static_cast<unsigned>(handlers);
+  if (const json::Value* peers = fields.take_optional("peer_policy"); peers != nullptr) {
+    ENSC_TRY_ASSIGN(const std::string path, peers->as_text("peer_policy"));
+    out.peer_policy = path;
+  }
   ENSC_TRY_ASSIGN(const json::Value* models, fields.take("model"));
   ENSC_TRY(read_models(*models, out));
   ENSC_TRY(fields.finish());

@@ -448,7 +448,7 @@ Instant appraise_freshness(CheckLog& log, const Attested& attested, const Freshn
   if (policy.role() == PolicyRole::kBroker) {
     return appraise_broker_freshness(log, attested, freshness, now);
   }
-  // A client's policy without [freshness] does not parse.
+  // Another policy than a broker's does not parse without [freshness].
   return appraise_client_freshness(log, attested, freshness, policy.freshness().value(), now);
 }
 

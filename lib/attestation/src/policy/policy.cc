@@ -184,6 +184,15 @@ Result<void> read_hardware(Table& top, PolicyFields& fields) {
   return ok();
 }
 
+std::optional<PolicyRole> role_from(std::string_view name) {
+  for (const PolicyRole role : {PolicyRole::kClient, PolicyRole::kBroker, PolicyRole::kPeer}) {
+    if (name == name_of(role)) {
+      return role;
+    }
+  }
+  return std::nullopt;
+}
+
 Result<PolicyFields> read_policy(const json::Value& value) {
   ENSC_TRY_ASSIGN(Table top, Table::of(value, ""));
   ENSC_TRY_ASSIGN(const json::Value* format, top.take("format", "format = \"ensconce-policy/1\""));
@@ -193,23 +202,26 @@ Result<PolicyFields> read_policy(const json::Value& value) {
   }
   ENSC_TRY_ASSIGN(const json::Value* role_value, top.take("role", "role = \"client\""));
   const auto role = role_value->as_text("role");
-  if (!role || (*role != "client" && *role != "broker")) {
-    return refuse(PolicyError::kFormat, "role is neither \"client\" nor \"broker\"");
+  const std::optional<PolicyRole> known = role ? role_from(*role) : std::nullopt;
+  if (!known) {
+    return refuse(PolicyError::kFormat, "role is none of \"client\", \"broker\" and \"peer\"");
   }
   PolicyFields fields;
-  fields.role = *role == "client" ? PolicyRole::kClient : PolicyRole::kBroker;
+  fields.role = *known;
   ENSC_TRY_ASSIGN(const json::Value* anchors,
                   top.take("anchors", "a section [anchors] with accept = [\"vendor\"]"));
   ENSC_TRY_ASSIGN(fields.anchors, read_anchors(*anchors));
   ENSC_TRY(read_hardware(top, fields));
   ENSC_TRY_ASSIGN(const json::Value* security, top.take("security", "a section [security]"));
   ENSC_TRY_ASSIGN(fields.security, read_security(*security));
-  if (fields.role == PolicyRole::kClient) {
+  if (fields.role != PolicyRole::kBroker) {
     ENSC_TRY_ASSIGN(const json::Value* freshness,
                     top.take("freshness",
                              "a section [freshness] with evidence_age and broker_key, or with "
                              "hardware = true"));
     ENSC_TRY_ASSIGN(fields.freshness, read_freshness(*freshness));
+  }
+  if (fields.role == PolicyRole::kClient) {
     ENSC_TRY_ASSIGN(
         const json::Value* models,
         top.take("model", "a section [[model]] with name, owner_key and minimum_version"));
@@ -220,6 +232,18 @@ Result<PolicyFields> read_policy(const json::Value& value) {
 }
 
 }  // namespace
+
+std::string_view name_of(PolicyRole role) {
+  switch (role) {
+    case PolicyRole::kClient:
+      return "client";
+    case PolicyRole::kBroker:
+      return "broker";
+    case PolicyRole::kPeer:
+      return "peer";
+  }
+  ENSC_CHECK(false);
+}
 
 CodeInfo error_info(PolicyError code) {
   switch (code) {

@@ -10,6 +10,7 @@ namespace ensconce {
 enum class ChannelKind : std::uint8_t {
   kTlsExporter = 1,  // binding = TLS exporter, RFC 9266
   kOhttpKey = 2,     // binding = SHA-256 of the OHTTP key configuration
+  kTlsPeer = 3,      // of who connected: binding as in 1, the nonce is the other side's
 };
 
 // SessionProof makes one connection fresh and bound to its own session, also against relays

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,25 +10,13 @@
 
 #include "ensconce/attestation/appraise/appraise.h"
 #include "ensconce/base/random.h"
-#include "ensconce/channel/evidence_document.h"
+#include "ensconce/channel/appraise_document.h"
 #include "ensconce/channel/receipt.h"
 #include "ensconce/channel/served_list.h"
 #include "ensconce/client/channel.h"
 #include "ensconce/inference/tensor.h"
 
 namespace ensconce {
-
-// DocumentAppraisal is the judgement of an evidence document by itself: no channel yet.
-struct DocumentAppraisal {
-  AttestationResult result;
-  Sha256Digest statement_digest{};
-};
-
-// appraise_document verifies the hardware evidence of a document, binds its statement, verifies its
-// beacon and appraises all of it. `own_nonce` is the verifier's nonce when it asked for hardware
-// freshness. Offline: endorsements travel in the document.
-DocumentAppraisal appraise_document(const EvidenceDocument& document, const AppraisalPolicy& policy,
-                                    const std::optional<ByteArray<32>>& own_nonce, Instant now);
 
 class AttestedClient;
 
@@ -75,6 +64,13 @@ class AttestedClient {
   // by its path (/v2/models/NAME/…) or by the member "model" of its JSON: that model is appraised
   // as infer does, and the answer must be of the same bundle. Answers of any status come back.
   Result<HttpResponse> forward(HttpRequest request);
+
+  // introduce shows the other side evidence of our own, where it judges who connects (PeerGate);
+  // `ours` makes the document for its nonce and this connection's exporter. It needs attested TLS,
+  // opened with the TLS identity our statement names (ClientOptions::identity).
+  using Introduction = std::function<Result<EvidenceDocument>(const ByteArray<32>& nonce,
+                                                              const ByteArray<32>& exporter)>;
+  Result<void> introduce(const Introduction& ours);
 
   [[nodiscard]] const Affirmed& affirmed() const { return affirmation_->affirmed; }
   [[nodiscard]] const ServedList& served() const { return affirmation_->served; }

@@ -37,6 +37,8 @@ class WorkerChannel {
   // the caller may verify anew and send again.
   virtual Result<HttpResponse> exchange(const HttpRequest& request) = 0;
   [[nodiscard]] virtual bool open() const = 0;
+  // exporter is the TLS session's (RFC 9266); nothing where another ends TLS.
+  [[nodiscard]] virtual std::optional<ByteArray<32>> exporter() const { return std::nullopt; }
 };
 
 // open_channel connects and sends nothing. The randomness is borrowed. Attested TLS wants https.

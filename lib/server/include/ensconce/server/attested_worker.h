@@ -14,6 +14,7 @@
 #include "ensconce/attestation/evidence/statement.h"
 #include "ensconce/base/random.h"
 #include "ensconce/channel/evidence_document.h"
+#include "ensconce/channel/peer.h"
 #include "ensconce/inference/engine.h"
 #include "ensconce/keybroker/client.h"
 #include "ensconce/net/server.h"
@@ -67,6 +68,16 @@ class AttestedWorker {
   [[nodiscard]] HttpResponse handle_in_the_open(const HttpRequest& request,
                                                 const ConnectionInfo& connection);
 
+  // introduce is this worker's evidence for a peer it connected to: a session proof of kind 3 over
+  // the peer's nonce and that connection's exporter.
+  Result<EvidenceDocument> introduce(const ByteArray<32>& nonce, const ByteArray<32>& exporter,
+                                     bool hardware = false);
+  // peer_of is who was admitted on a connection by `peer_policy`. judges_peers says that the server
+  // should ask for certificates, and forget_connection is for its on_closed.
+  [[nodiscard]] std::optional<Affirmed> peer_of(const ConnectionInfo& connection) const;
+  [[nodiscard]] bool judges_peers() const { return peers_ != nullptr; }
+  void forget_connection(std::uint64_t id);
+
   // maintain does what is due (a new epoch, leases) and returns how long until the next is. A
   // broker that is away is not an error: the last beacon ages, and the lease ends service.
   Millis maintain();
@@ -112,6 +123,7 @@ class AttestedWorker {
                                                  const KeyPair& keys, std::optional<Bytes> beacon);
   [[nodiscard]] HttpResponse handle_inside(const HttpRequest& request,
                                            const ConnectionInfo& connection, bool lengths_hidden);
+  Result<void> read_peer_policy();
   Result<void> start_epoch();
   Result<void> load(const WorkerModelConfig& model);
   Result<Grant> ask_broker(const std::string& key_id, const Sha256Digest& manifest_digest,
@@ -122,6 +134,7 @@ class AttestedWorker {
   Result<HttpResponse> answer_evidence(const HttpRequest& request,
                                        const ConnectionInfo& connection);
   Result<HttpResponse> answer_served_list(const HttpRequest& request);
+  Result<HttpResponse> answer_peer(const HttpRequest& request, const ConnectionInfo& connection);
   Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce);
   [[nodiscard]] ReceiptSubject receipt_subject() const;
   [[nodiscard]] bool knows(const Sha256Digest& statement_digest) const;
@@ -147,6 +160,7 @@ class AttestedWorker {
   ReceiptIssuer receipts_;
   OhttpGateway gateway_;
   std::function<void(TlsIdentity)> identity_listener_;
+  std::unique_ptr<PeerGate> peers_;  // absent: peers are not judged
 
   std::mutex device_mutex_;  // one report at a time
   std::mutex broker_mutex_;  // one exchange at a time

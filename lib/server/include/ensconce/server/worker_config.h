@@ -37,6 +37,7 @@ struct WorkerConfig {
   Millis epoch = std::chrono::minutes(10);
   int intra_op_threads = 1;
   unsigned handler_threads = 2;
+  std::filesystem::path peer_policy;  // of role "peer"; empty: peers are not judged
   std::vector<WorkerModelConfig> models;
   Sha256Digest deployment_digest{};  // of what nobody pins: address, paths, threads
 };

@@ -46,7 +46,10 @@ struct Unconstrained {
 template <typename T>
 using Constraint = std::variant<Unconstrained, Exactly<T>, OneOf<T>, AtLeast<T>, AtMost<T>>;
 
-enum class PolicyRole : std::uint8_t { kClient, kBroker };
+// PolicyRole says who judges: a client before it sends an input, a broker before it releases a key,
+// or one worker or broker that meets another (a client's policy without models).
+enum class PolicyRole : std::uint8_t { kClient, kBroker, kPeer };
+std::string_view name_of(PolicyRole role);  // "client", "broker", "peer"
 
 // Coverage says what the measurement reaches. Firmware alone never reaches the worker's code: such
 // a policy yields a warning at best.

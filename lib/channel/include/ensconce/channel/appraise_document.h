@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+
+#include "ensconce/attestation/appraise/appraise.h"
+#include "ensconce/channel/evidence_document.h"
+
+namespace ensconce {
+
+// DocumentAppraisal is the judgement of an evidence document by itself: no channel yet.
+struct DocumentAppraisal {
+  AttestationResult result;
+  Sha256Digest statement_digest{};
+};
+
+// appraise_document verifies the hardware evidence of a document, binds its statement, verifies its
+// beacon and appraises all of it. `own_nonce` is the verifier's nonce when it asked for hardware
+// freshness. Offline: endorsements travel in the document.
+DocumentAppraisal appraise_document(const EvidenceDocument& document, const AppraisalPolicy& policy,
+                                    const std::optional<ByteArray<32>>& own_nonce, Instant now);
+
+}  // namespace ensconce
