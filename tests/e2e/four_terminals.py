@@ -80,6 +80,27 @@ ensconce infer --policy try/first-use.toml {address} --model line-reader --image
     return True
 
 
+def kept(folder):
+    """What `infer --save` wrote is all it should, and a receipt is not written over."""
+    saved = folder / "try" / "kept"
+    names = sorted(p.name for p in saved.iterdir())
+    modes = {p.name: p.stat().st_mode & 0o777 for p in saved.iterdir()}
+    if names != ["evidence.json", "receipt-key.hex", "receipt.cose", "receipt.json"]:
+        print(f"infer --save wrote {names}")
+        return False
+    if modes["receipt-key.hex"] != 0o600:
+        print(f"the key of the receipt has mode {modes['receipt-key.hex']:o}")
+        return False
+    again = subprocess.run(
+        [folder / "build/dev/bin/ensconce", "infer", "--policy", "try/client.toml", "--model", "x",
+         "--text", "x", "--save", "try/kept", "https://127.0.0.1:1"],
+        cwd=folder, text=True, capture_output=True, stdin=subprocess.DEVNULL)
+    if again.returncode != 2 or "holds a receipt already" not in again.stderr:
+        print(f"a receipt would be written over: {again.stderr}")
+        return False
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True)
@@ -112,10 +133,13 @@ def main():
         got = [answers[0]["text"][0], answers[1]["label"][0]]
         expected = ["Invoice No. 48213", "test-results"]
         print(f"expected {expected}, got {got}")
+        if "RECEIPT HOLDS" not in asked.stderr:
+            print("the receipt was not judged to hold")
+            return 1
         if "SIMULATED" not in asked.stderr:
             print("the client did not say SIMULATED")
             return 1
-        return 0 if got == expected and first_use(folder, worker_port) else 1
+        return 0 if got == expected and kept(folder) and first_use(folder, worker_port) else 1
     finally:
         for terminal in reversed(terminals):
             terminal.stop()

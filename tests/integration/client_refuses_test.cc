@@ -631,7 +631,7 @@ TEST_F(ClientRefuses, AReceiptThatDoesNotCount) {
   EXPECT_TRUE(refused_with(reach_model(), ChannelError::kReceiptSequence));
 }
 
-// Whoever holds the worker's TLS key, but not its receipt key, sits in the middle.
+// Something sits between the channel and the worker, and has not the receipt key.
 class ClientInTheMiddle : public ClientRefuses {
  protected:
   // ask connects through the middle and asks as often as `times`; the last answer counts.
