@@ -6,9 +6,9 @@
 #include "ensconce/base/log.h"
 #include "ensconce/channel/lease.h"
 #include "ensconce/channel/served_list.h"
-#include "ensconce/crypto/x509.h"
 #include "ensconce/sealed_model/open.h"
 #include "ensconce/server/error.h"
+#include "worker_certificate.h"
 
 namespace ensconce {
 
@@ -18,17 +18,6 @@ constexpr Millis kRetry = std::chrono::seconds(5);
 constexpr Millis kHardwarePause = std::chrono::seconds(2);
 constexpr std::size_t kEpochStatements = 2;
 constexpr std::size_t kHardwareStatements = 64;
-constexpr Millis kCertificateLife = std::chrono::hours(24);
-
-Bytes make_certificate(const EcPrivateKey& key, const Clock& clock) {
-  CertificateBuilder builder;
-  // Nobody looks at these dates: the key is what the evidence vouches for.
-  builder.subject_cn("ensconce-worker")
-      .serial(1)
-      .validity(clock.now() - std::chrono::hours(1), clock.now() + kCertificateLife)
-      .key(key.public_key());
-  return builder.self_sign(key).der();
-}
 
 class BundleFiles final : public ModelFiles {
  public:
@@ -89,7 +78,6 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
       release_key_(EcPrivateKey::generate(Curve::kP256)),
       session_key_(Ed25519PrivateKey::generate(deps_.random)),
       receipt_key_(Ed25519PrivateKey::generate(deps_.random)),
-      certificate_(make_certificate(tls_key_, deps_.clock)),
       tls_key_hash_(sha384(tls_key_.public_key().spki_der())),
       v2_(registry_, deps_.clock, BundleRule::kRequired) {}
 
@@ -99,6 +87,9 @@ Result<std::unique_ptr<AttestedWorker>> AttestedWorker::boot(
     WorkerConfig config, const WorkerDependencies& dependencies) {
   std::unique_ptr<AttestedWorker> worker(new AttestedWorker(std::move(config), dependencies));
   ENSC_TRY(worker->start_epoch());
+  const Attested& first = *worker->current_;
+  worker->certificate_ = make_worker_certificate(worker->tls_key_, dependencies.clock,
+                                                 first.hardware.evidence, first.statement);
   for (const WorkerModelConfig& model : worker->config_.models) {
     ENSC_TRY(worker->load(model));
   }
