@@ -2,11 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "ensconce/attestation/evidence/snp_report.h"
 #include "ensconce/attestation/evidence/statement.h"
 #include "ensconce/attestation/verify/ra_tls_verifier.h"
+#include "ensconce/base/file.h"
 #include "ensconce/codec/cbor.h"
 #include "ensconce/codec/der.h"
+#include "ensconce/codec/json.h"
 #include "made_intel.h"
 
 namespace ensconce {
@@ -150,6 +155,37 @@ TEST(RaTls, WritesAWorkersOwnExtension) {
   }
   for (const char* type : {"azure-snp", "azure-tdx", "sev", ""}) {
     EXPECT_FALSE(ra_tls_extension_of({type, Bytes{1}}, statement).has_value()) << type;
+  }
+}
+
+std::filesystem::path source_dir() {
+  const char* dir = std::getenv("ENSCONCE_SOURCE_DIR");
+  return dir == nullptr ? std::filesystem::current_path() : std::filesystem::path(dir);
+}
+
+// Written by an encoder that shares no code with ours.
+TEST(RaTls, AgreesWithTheVectors) {
+  const auto text = read_text_file(source_dir() / "tests/vectors/ra_tls.json");
+  ASSERT_TRUE(text) << text.error().to_string();
+  const json::Value vector = json::parse(*text).value();
+  const auto bytes = [](const json::Value& object, std::string_view name) {
+    return *from_hex(*object.find(name)->as_text(name));
+  };
+  EXPECT_EQ(*vector.find("oid")->as_text("oid"), kTaggedEvidenceOid);
+  const Bytes statement = bytes(vector, "statement");
+  for (const json::Value& one : **vector.find("written")->as_array("written")) {
+    const std::string type = *one.find("type")->as_text("type");
+    const auto value = ra_tls_extension_of({type, bytes(vector, "evidence")}, statement);
+    ASSERT_EQ(value.has_value(), !one.find("extension")->is_null()) << type;
+    if (value) {
+      EXPECT_EQ(*value, bytes(one, "extension")) << type;
+      EXPECT_EQ(parse_tagged_evidence(*value)->claims.buffer, statement) << type;
+    }
+  }
+  for (const json::Value& bad : **vector.find("refused")->as_array("refused")) {
+    const auto parsed = parse_tagged_evidence(bytes(bad, "extension"));
+    ASSERT_FALSE(parsed) << *bad.find("why")->as_text("why");
+    EXPECT_EQ(parsed.error().id(), *bad.find("code")->as_text("code"));
   }
 }
 
