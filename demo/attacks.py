@@ -36,18 +36,22 @@ def _worker_is_refused(story, expected, config=None, **start):
     return _refusal(words, expected), _verdict(words)
 
 
-def changed_worker(story):
-    house = story.house
-    folder = house.operator / "changed"
+def write_changed_worker(house, folder):
+    """A copy of the worker that runs as before and differs in one byte. Returns its path."""
     folder.mkdir(exist_ok=True)
     path = folder / "ensconce-worker"
     data = bytearray((house.bin / "ensconce-worker").read_bytes())
     at = data.find(b"serve sealed models from inside")
     if at < 0:
         raise DemoError("the byte to change was not found in ensconce-worker")
-    data[at] ^= 0x20  # one letter of the help text: it runs as before
+    data[at] ^= 0x20  # one letter of the help text
     path.write_bytes(data)
     path.chmod(0o755)
+    return path
+
+
+def changed_worker(story):
+    path = write_changed_worker(story.house, story.house.operator / "changed")
     return _worker_is_refused(story, "snp.measurement", worker=path)
 
 

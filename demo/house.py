@@ -134,9 +134,9 @@ class House:
             self.transport, "--", worker or self.program("ensconce-worker"), "--config", config],
             env)
 
-    def measure(self, config):
+    def measure(self, config, worker=None):
         return self.json(self.program("ensconce-sim"), "measure", "--state", self.chip, "--",
-                         self.program("ensconce-worker"), "--config", config)
+                         worker or self.program("ensconce-worker"), "--config", config)
 
     def close(self, keep=False):
         for process in reversed(self._running):

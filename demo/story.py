@@ -44,10 +44,10 @@ def start_broker(house, owner_keys):
     return broker, said
 
 
-def write_worker_config(house, broker, name, owner_keys, bundles):
+def write_worker_config(house, broker, name, owner_keys, bundles, port=0):
     models = "\n".join(f'[[model]]\nbundle = "{path}"\nminimum_version = 1\n' for path in bundles)
     return write(house.operator / name, fill(
-        "worker.toml", port=0, owner_keys=quoted(owner_keys), broker_port=broker["port"],
+        "worker.toml", port=port, owner_keys=quoted(owner_keys), broker_port=broker["port"],
         broker_key=broker["key"], broker_pin=broker["tls_pin"], models=models))
 
 
@@ -56,8 +56,9 @@ def hardware(house, anchor, measurements, owner_keys, broker):
                 owner_keys=quoted(owner_keys), broker_key=broker["key"])
 
 
-def write_client_policy(house, name, anchor, measurements, owner_keys, broker, model_owner):
-    models = "\n".join(fill("client-model.toml", name=m, owner_key=model_owner) for m in MODELS)
+def write_client_policy(house, name, anchor, measurements, owner_keys, broker, model_owner,
+                        served=MODELS):
+    models = "\n".join(fill("client-model.toml", name=m, owner_key=model_owner) for m in served)
     return write(house.data_owner / name, fill(
         "client-policy.toml", hardware=hardware(house, anchor, measurements, owner_keys, broker),
         broker_key=broker["key"], models=models))

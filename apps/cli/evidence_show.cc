@@ -65,7 +65,7 @@ json::Value show_ra_tls(const RaTlsCertificate& ra_tls) {
   }
   const RaTlsClaims& claims = *ra_tls.claims;
   return json::Object{
-      {"form", "tagged"},
+      {"form", ra_tls.evidence.type == name_of(EvidenceKind::kSnp) ? "cmw" : "tagged"},
       {"evidence", ra_tls.evidence.type},
       {"claims_buffer", to_hex(claims.buffer)},
       {"pubkey_hash_algorithm", name_of(claims.pubkey_hash_algorithm)},

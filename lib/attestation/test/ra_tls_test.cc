@@ -2,9 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
+#include "ensconce/attestation/evidence/snp_report.h"
+#include "ensconce/attestation/evidence/statement.h"
 #include "ensconce/attestation/verify/ra_tls_verifier.h"
+#include "ensconce/base/file.h"
 #include "ensconce/codec/cbor.h"
 #include "ensconce/codec/der.h"
+#include "ensconce/codec/json.h"
 #include "made_intel.h"
 
 namespace ensconce {
@@ -12,7 +19,7 @@ namespace {
 
 using made::kNow;
 
-constexpr std::string_view kTaggedOid = "2.23.133.5.4.9";
+constexpr std::string_view kTaggedOid = kTaggedEvidenceOid;
 constexpr std::string_view kLegacyOid = "1.2.840.113741.1337.6";
 
 const EcPrivateKey& key() {
@@ -83,13 +90,103 @@ TEST(RaTls, ReadsTaggedEvidence) {
   const Bytes extension = tagged({1, 2, 3}, buffer);
   const auto parsed = parse_tagged_evidence(extension);
   ASSERT_TRUE(parsed) << parsed.error().to_string();
-  EXPECT_EQ(parsed->quote, (Bytes{1, 2, 3}));
+  EXPECT_EQ(parsed->form, TaggedForm::kIntelQuote);
+  EXPECT_EQ(parsed->evidence, (Bytes{1, 2, 3}));
   EXPECT_EQ(parsed->claims.buffer, buffer);
   EXPECT_EQ(parsed->claims.pubkey_hash_algorithm, KeyHashAlgorithm::kSha384);
   EXPECT_EQ(name_of(parsed->claims.pubkey_hash_algorithm), "sha-384");
   EXPECT_EQ(parsed->claims.pubkey_hash, Bytes(48, 4));
   EXPECT_EQ(parsed->claims.nonce, (Bytes{9, 9}));
   EXPECT_EQ(write_tagged_evidence(*parsed), extension);
+}
+
+cbor::Value record(const cbor::Value& type, const cbor::Value& value,
+                   const cbor::Value& indicator) {
+  return cbor::Array{type, value, indicator};
+}
+
+Bytes snp_record(ByteView report, ByteView buffer) {
+  return cbor::encode(record(kSnpRecordType, cbor::encode(cbor::Array{report, buffer}), 4));
+}
+
+TEST(RaTls, ReadsAnSnpRecord) {
+  const Bytes extension = snp_record(Bytes{1, 2, 3}, claims_buffer());
+  const auto parsed = parse_tagged_evidence(extension);
+  ASSERT_TRUE(parsed) << parsed.error().to_string();
+  EXPECT_EQ(parsed->form, TaggedForm::kSnpRecord);
+  EXPECT_EQ(parsed->evidence, (Bytes{1, 2, 3}));
+  EXPECT_EQ(parsed->claims.buffer, claims_buffer());
+  EXPECT_EQ(write_tagged_evidence(*parsed), extension);
+}
+
+TEST(RaTls, RejectsRecordsOfAnotherForm) {
+  const cbor::Value pair = cbor::encode(cbor::Array{Bytes{1}, claims_buffer()});
+  const auto encoded = [](const cbor::Value& value) { return cbor::encode(value); };
+  EXPECT_TRUE(parse_tagged_evidence(encoded(record(kSnpRecordType, pair, 4))));
+  expect_refused(encoded(cbor::Array{kSnpRecordType, pair}));  // RFC 9999 lets the indicator out
+  expect_refused(encoded(cbor::Array{kSnpRecordType, pair, 4, 4}));
+  expect_refused(encoded(record("application/eat+cwt", pair, 4)));
+  expect_refused(encoded(record(263, pair, 4)));             // a CoAP content format
+  expect_refused(encoded(record(kSnpRecordType, pair, 2)));  // endorsements
+  expect_refused(encoded(record(kSnpRecordType, pair, 6)));  // both
+  expect_refused(encoded(record(kSnpRecordType, pair, "4")));
+  expect_refused(encoded(record(kSnpRecordType, "text", 4)));
+  expect_refused(encoded(record(kSnpRecordType, Bytes{0xff}, 4)));
+  expect_refused(encoded(record(kSnpRecordType, encoded(cbor::Map{}), 4)));
+  expect_refused(encoded(record(kSnpRecordType, encoded(cbor::Array{Bytes{1}}), 4)));
+  expect_refused(encoded(record(kSnpRecordType, encoded(cbor::Array{Bytes{1}, Bytes{0xff}}), 4)));
+  // A quote's tag inside of the record is another form than either.
+  expect_refused(encoded(record(kSnpRecordType, tagged({1}, claims_buffer()), 4)));
+}
+
+TEST(RaTls, WritesAWorkersOwnExtension) {
+  const Bytes statement = encode_statement(made::statement());
+  for (const char* type : {"sgx", "tdx", "snp"}) {
+    const auto value = ra_tls_extension_of({type, Bytes{1, 2, 3}}, statement);
+    ASSERT_TRUE(value.has_value()) << type;
+    const auto parsed = parse_tagged_evidence(*value);
+    ASSERT_TRUE(parsed) << type << parsed.error().to_string();
+    EXPECT_EQ(parsed->form == TaggedForm::kSnpRecord, std::string_view(type) == "snp");
+    EXPECT_EQ(parsed->evidence, (Bytes{1, 2, 3}));
+    EXPECT_EQ(parsed->claims.buffer, statement);
+    EXPECT_EQ(parsed->claims.pubkey_hash_algorithm, KeyHashAlgorithm::kSha384);
+    EXPECT_EQ(parsed->claims.pubkey_hash, to_bytes(ByteView(made::statement().tls_key_hash)));
+    EXPECT_EQ(parsed->claims.nonce, to_bytes(ByteView(made::statement().challenge)));
+  }
+  for (const char* type : {"azure-snp", "azure-tdx", "sev", ""}) {
+    EXPECT_FALSE(ra_tls_extension_of({type, Bytes{1}}, statement).has_value()) << type;
+  }
+}
+
+std::filesystem::path source_dir() {
+  const char* dir = std::getenv("ENSCONCE_SOURCE_DIR");
+  return dir == nullptr ? std::filesystem::current_path() : std::filesystem::path(dir);
+}
+
+// Written by an encoder that shares no code with ours.
+TEST(RaTls, AgreesWithTheVectors) {
+  const auto text = read_text_file(source_dir() / "tests/vectors/ra_tls.json");
+  ASSERT_TRUE(text) << text.error().to_string();
+  const json::Value vector = json::parse(*text).value();
+  const auto bytes = [](const json::Value& object, std::string_view name) {
+    return *from_hex(*object.find(name)->as_text(name));
+  };
+  EXPECT_EQ(*vector.find("oid")->as_text("oid"), kTaggedEvidenceOid);
+  const Bytes statement = bytes(vector, "statement");
+  for (const json::Value& one : **vector.find("written")->as_array("written")) {
+    const std::string type = *one.find("type")->as_text("type");
+    const auto value = ra_tls_extension_of({type, bytes(vector, "evidence")}, statement);
+    ASSERT_EQ(value.has_value(), !one.find("extension")->is_null()) << type;
+    if (value) {
+      EXPECT_EQ(*value, bytes(one, "extension")) << type;
+      EXPECT_EQ(parse_tagged_evidence(*value)->claims.buffer, statement) << type;
+    }
+  }
+  for (const json::Value& bad : **vector.find("refused")->as_array("refused")) {
+    const auto parsed = parse_tagged_evidence(bytes(bad, "extension"));
+    ASSERT_FALSE(parsed) << *bad.find("why")->as_text("why");
+    EXPECT_EQ(parsed.error().id(), *bad.find("code")->as_text("code"));
+  }
 }
 
 TEST(RaTls, TakesClaimsInAnyOrder) {
@@ -147,6 +244,23 @@ TEST(RaTls, ReadsCertificatesOfBothForms) {
   EXPECT_FALSE(legacy->claims.has_value());
 }
 
+Certificate snp_certificate(const Bytes& buffer) {
+  const SnpPki& pki = made::shared_pki();
+  const SnpReport report = made::signed_report(pki, made::report_for(pki, padded(sha256(buffer))));
+  return certificate(kTaggedOid, *ra_tls_extension_of({"snp", write_snp_report(report)}, buffer));
+}
+
+TEST(RaTls, ReadsACertificateWithAnSnpReport) {
+  const auto parsed = parse_ra_tls(snp_certificate(claims_buffer()));
+  ASSERT_TRUE(parsed) << parsed.error().to_string();
+  EXPECT_EQ(parsed->evidence.type, "snp");
+  EXPECT_EQ(parsed->evidence.data.size(), kSnpReportLen);
+  EXPECT_EQ(parsed->claims->buffer, claims_buffer());
+  const auto cut = parse_ra_tls(certificate(kTaggedOid, snp_record(Bytes(7), claims_buffer())));
+  ASSERT_FALSE(cut);
+  EXPECT_TRUE(cut.error().is(EvidenceError::kSnpLength));
+}
+
 TEST(RaTls, PrefersTheTaggedForm) {
   CertificateBuilder out;
   const Certificate both =
@@ -184,6 +298,30 @@ TEST(RaTlsVerify, AcceptsAQuoteAboutTheCertificatesKey) {
   EXPECT_EQ(made::holds(verification.checks, "ratls.pubkey_hash"), true);
   // The claims carry every check, so that a verdict shows them all.
   EXPECT_EQ(made::holds((*verification.claims)->checks, "ratls.pubkey_hash"), true);
+}
+
+Verification verify_snp(const Certificate& certificate) {
+  const SnpPki& pki = made::shared_pki();
+  return RaTlsVerifier({made::anchor_of(pki)})
+      .verify(parse_ra_tls(certificate).value(), pki.endorsements(pki.crl_der(kNow)), {}, kNow);
+}
+
+TEST(RaTlsVerify, AcceptsAnSnpReportAboutTheCertificatesKey) {
+  const Verification verification = verify_snp(snp_certificate(claims_buffer()));
+  ASSERT_TRUE(verification.claims) << verification.claims.error().to_string();
+  EXPECT_EQ(made::holds(verification.checks, "snp.signature"), true);
+  EXPECT_EQ(made::holds(verification.checks, "ratls.binding"), true);
+  EXPECT_EQ(made::holds(verification.checks, "ratls.pubkey_hash"), true);
+}
+
+TEST(RaTlsVerify, RejectsAnSnpReportAboutOtherClaimsOrAnotherKey) {
+  const Bytes other = cbor::encode(cbor::Map{{"pubkey-hash", hash_claim(1, Bytes(32, 1))}});
+  EXPECT_TRUE(made::refused_by(verify_snp(snp_certificate(other)).claims,
+                               AttestationError::kRaTlsPubkeyHash));
+  const Bytes report = parse_ra_tls(snp_certificate(other))->evidence.data;
+  EXPECT_TRUE(made::refused_by(
+      verify_snp(certificate(kTaggedOid, snp_record(report, claims_buffer()))).claims,
+      AttestationError::kRaTlsBinding));
 }
 
 TEST(RaTlsVerify, AcceptsASha384OfTheKey) {

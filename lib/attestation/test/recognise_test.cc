@@ -298,5 +298,25 @@ TEST(Recognise, FindsTheEvidenceInACertificate) {
   EXPECT_TRUE(recognised(certificate.der()).ra_tls.has_value());
 }
 
+TEST(Recognise, FindsAnSnpReportInACertificate) {
+  const EcPrivateKey key = EcPrivateKey::generate(Curve::kP256);
+  const SnpPki& pki = made::shared_pki();
+  const Bytes report =
+      write_snp_report(made::signed_report(pki, made::report_for(pki, ByteArray<64>{})));
+  const Bytes statement = encode_statement(made::statement());
+  CertificateBuilder builder;
+  const Certificate certificate = builder.subject_cn("worker")
+                                      .serial(1)
+                                      .validity(kNow, kNow + Millis(1000))
+                                      .extension(std::string(kTaggedEvidenceOid),
+                                                 *ra_tls_extension_of({"snp", report}, statement))
+                                      .self_sign(key);
+  const Recognised out = recognised(certificate.der());
+  ASSERT_TRUE(out.evidence.has_value());
+  EXPECT_EQ(*out.evidence, (EvidenceItem{"snp", report}));
+  EXPECT_EQ(out.ra_tls->claims->buffer, statement);
+  EXPECT_EQ(out.what, "an RA-TLS certificate with an AMD SEV-SNP report inside");
+}
+
 }  // namespace
 }  // namespace ensconce

@@ -9,9 +9,9 @@
 #include "ensconce/base/printable.h"
 #include "ensconce/channel/lease.h"
 #include "ensconce/channel/served_list.h"
-#include "ensconce/crypto/x509.h"
 #include "ensconce/sealed_model/open.h"
 #include "ensconce/server/error.h"
+#include "worker_certificate.h"
 
 namespace ensconce {
 
@@ -22,19 +22,8 @@ constexpr Millis kLook = std::chrono::seconds(1);
 constexpr Millis kHardwarePause = std::chrono::seconds(2);
 constexpr std::size_t kEpochStatements = 2;
 constexpr std::size_t kHardwareStatements = 64;
-constexpr Millis kCertificateLife = std::chrono::hours(24);
 constexpr std::string_view kLivePath = "/v2/health/live";
 constexpr std::string_view kReadyPath = "/v2/health/ready";
-
-Bytes make_certificate(const EcPrivateKey& key, const Clock& clock) {
-  CertificateBuilder builder;
-  // Nobody looks at these dates: the key is what the evidence vouches for.
-  builder.subject_cn("ensconce-worker")
-      .serial(1)
-      .validity(clock.now() - std::chrono::hours(1), clock.now() + kCertificateLife)
-      .key(key.public_key());
-  return builder.self_sign(key).der();
-}
 
 class BundleFiles final : public ModelFiles {
  public:
@@ -131,8 +120,8 @@ Result<void> AttestedWorker::read_peer_policy() {
 }
 
 TlsIdentity AttestedWorker::tls_identity() const {
-  const KeysPtr keys = channel_keys().current;
-  return {keys->certificate, keys->tls.pkcs8_der()};
+  const std::shared_lock lock(attested_mutex_);
+  return {certificate_, keys_.current->tls.pkcs8_der()};
 }
 
 void AttestedWorker::on_new_identity(std::function<void(TlsIdentity)> listener) {
@@ -141,9 +130,8 @@ void AttestedWorker::on_new_identity(std::function<void(TlsIdentity)> listener) 
 
 AttestedWorker::KeysPtr AttestedWorker::make_channel_keys() const {
   auto out = std::make_shared<ChannelKeys>(
-      ChannelKeys{EcPrivateKey::generate(Curve::kP256), {}, {}, nullptr, {}});
+      ChannelKeys{EcPrivateKey::generate(Curve::kP256), {}, nullptr, {}});
   out->tls_hash = sha384(out->tls.public_key().spki_der());
-  out->certificate = make_certificate(out->tls, deps_.clock);
   out->ohttp = std::make_shared<GatewayKey>(config_.ohttp_kem, deps_.random);
   out->made_at = deps_.clock.since_boot();
   return out;
@@ -212,6 +200,8 @@ Result<void> AttestedWorker::start_epoch() {
   {
     const std::unique_lock lock(attested_mutex_);
     push_bounded(epoch_statements_, attested->digest, kEpochStatements);
+    certificate_ = make_worker_certificate(keys.current->tls, deps_.clock,
+                                           attested->hardware.evidence, attested->statement);
     current_ = std::move(attested);
     rotated = keys.current != keys_.current;
     keys_ = keys;
@@ -220,10 +210,11 @@ Result<void> AttestedWorker::start_epoch() {
   // New keys are shown only now that there is evidence which names them.
   if (rotated) {
     gateway_.install(keys.current->ohttp, keys.previous->ohttp);
-    if (identity_listener_) {
-      identity_listener_(tls_identity());
-    }
     log_info("new keys for both channels");
+  }
+  // The certificate carries the evidence of its epoch, for verifiers of others.
+  if (identity_listener_) {
+    identity_listener_(tls_identity());
   }
   return ok();
 }

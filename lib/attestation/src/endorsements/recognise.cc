@@ -142,11 +142,8 @@ Result<Recognised> recognise_certificate(const Certificate& certificate) {
   }
   ENSC_TRY_ASSIGN(RaTlsCertificate ra_tls, parse_ra_tls(certificate));
   Recognised out;
-  out.what =
-      "an RA-TLS certificate with " +
-      evidence_what(ra_tls.evidence.type == name_of(EvidenceKind::kTdx) ? EvidenceKind::kTdx
-                                                                        : EvidenceKind::kSgx) +
-      " inside";
+  ENSC_TRY_ASSIGN(const EvidenceKind kind, parse_evidence_kind(ra_tls.evidence.type));
+  out.what = "an RA-TLS certificate with " + evidence_what(kind) + " inside";
   out.evidence = ra_tls.evidence;
   out.ra_tls = std::move(ra_tls);
   return out;

@@ -103,7 +103,6 @@ class AttestedWorker {
   struct ChannelKeys {
     EcPrivateKey tls;
     Sha384Digest tls_hash{};
-    Bytes certificate;
     std::shared_ptr<GatewayKey> ohttp;
     Millis made_at{};  // by the boot clock
   };
@@ -166,6 +165,7 @@ class AttestedWorker {
   std::mutex broker_mutex_;  // one exchange at a time
   mutable std::shared_mutex attested_mutex_;
   std::shared_ptr<const Attested> current_;
+  Bytes certificate_;  // of the current TLS key, with the current evidence
   KeyPair keys_;
   // Statements a served list may be asked for: those of this epoch and the last, and, apart from
   // them so that nobody can push them out, those made for clients' own nonces.
