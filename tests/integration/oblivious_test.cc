@@ -214,6 +214,42 @@ TEST_F(Oblivious, TheOpenListenerTakesNothingInTheOpen) {
   EXPECT_EQ(send(get("/v2/health/live")).status, 200);
 }
 
+// What a balancer learns: which worker answered, by the name that requests for it carry.
+TEST_F(Oblivious, EveryAnswerNamesTheWorker) {
+  const auto name_in = [](const HttpResponse& response) {
+    return std::string(response.headers.get(kWorkerHeader).value_or("none"));
+  };
+  const std::string evidence = std::string(kEvidencePath) + "?nonce=" + std::string(64, 'a');
+  const HttpRequest request = sealed_request();
+  const std::string name(request.headers.get(kWorkerHeader).value());
+  EXPECT_EQ(name.size(), 16U);
+  EXPECT_EQ(name_in(middle_.responses().back()), name);
+  EXPECT_EQ(name_in(send(get(evidence + "&channel=ohttp"))), name);
+  EXPECT_EQ(name_in(send(get(evidence))), "none");  // of no gateway key, so of no name
+  EXPECT_EQ(name_in(send(get(std::string(kGatewayPath)))), name);
+  EXPECT_EQ(name_in(send(request)), name);  // refused, as it was here before
+  HttpRequest foreign = request;
+  foreign.headers.set(std::string(kWorkerHeader), std::string(16, '0'));
+  EXPECT_TRUE(problem(send(foreign), 400, "ohttp.foreign_key", kOhttpKeyProblem));
+  EXPECT_EQ(name_in(send(foreign)), name);
+}
+
+TEST_F(Oblivious, AnAnswerByThePreviousKeyCarriesItsName) {
+  const auto one = client();
+  middle_.forget();
+  clock_.advance(kChannelKeyLife);
+  worker_->maintain();
+  ASSERT_TRUE(infer(*one));
+  ASSERT_EQ(middle_.requests().size(), 1U);
+  const HttpRequest request = middle_.requests().back();
+  const auto name = request.headers.get(kWorkerHeader);
+  const HttpResponse answer = middle_.responses().back();
+  EXPECT_EQ(answer.headers.get(kWorkerHeader), name);
+  const HttpResponse keys = send(get(std::string(kGatewayPath)));
+  EXPECT_NE(keys.headers.get(kWorkerHeader), name);
+  client_clock_.advance(kChannelKeyLife);
+}
+
 // ---- Lengths -----------------------------------------------------------------------------------
 
 TEST_F(Oblivious, BucketsHideLengths) {

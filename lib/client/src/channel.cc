@@ -288,7 +288,9 @@ Result<std::unique_ptr<WorkerChannel>> open_channel(const Url& url, ChannelChoic
   if (tls && url.scheme != "https") {
     return Error(NetError::kBadUrl, "attested TLS is reached by https only");
   }
-  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url, options));
+  // Outside the envelope TLS is whoever's, and what they say of their sessions concerns nothing.
+  const ServerTickets tickets = tls ? ServerTickets::kRefused : ServerTickets::kIgnored;
+  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url, options, tickets));
   if (tls) {
     return std::unique_ptr<WorkerChannel>(std::make_unique<TlsChannel>(std::move(http)));
   }

@@ -81,8 +81,8 @@ Error parse_error(const error_code& ec) {
 
 class HttpClient::Impl {
  public:
-  Impl(ClientSocket socket, Url url, const ClientOptions& options)
-      : stream_(std::move(socket)),
+  Impl(ClientSocket socket, Url url, const ClientOptions& options, ServerTickets tickets)
+      : stream_(std::move(socket), tickets == ServerTickets::kIgnored),
         url_(std::move(url)),
         request_timeout_(options.request_timeout),
         max_header_(options.max_response_header),
@@ -345,7 +345,8 @@ HttpClient::HttpClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpClient::~HttpClient() = default;
 
 Result<std::unique_ptr<HttpClient>> HttpClient::connect(const Url& url,
-                                                        const ClientOptions& options) {
+                                                        const ClientOptions& options,
+                                                        ServerTickets tickets) {
   if (url.scheme != "http" && url.scheme != "https") {
     return Error(NetError::kBadUrl, "the scheme is neither http nor https");
   }
@@ -358,7 +359,7 @@ Result<std::unique_ptr<HttpClient>> HttpClient::connect(const Url& url,
   tls::start_without_configuration();
   const Deadline deadline = after(options.connect_timeout);
   ENSC_TRY_ASSIGN(ClientSocket socket, ClientSocket::connect(url.host, url.port, deadline));
-  auto impl = std::make_unique<Impl>(std::move(socket), url, options);
+  auto impl = std::make_unique<Impl>(std::move(socket), url, options, tickets);
   ENSC_TRY(impl->open(options, deadline));
   return std::unique_ptr<HttpClient>(new HttpClient(std::move(impl)));
 }

@@ -226,8 +226,11 @@ Result<std::size_t> ClientStream::read_some(MutableByteView out) {
       static_cast<int>(std::min<std::size_t>(out.size(), std::numeric_limits<int>::max()));
   ERR_clear_error();
   const int n = SSL_read(ssl_.get(), out.data(), len);
-  if (tls::ticket_received(ssl_.get())) {
-    return Error(NetError::kTlsTicket, "the server sent a session ticket");
+  if (!ignores_tickets_ && tls::ticket_received(ssl_.get())) {
+    return Error(NetError::kTlsTicket, "the server sent a session ticket")
+        .with_remedy(
+            "Ensconce's own servers send none: somebody else, such as a balancer, ends this "
+            "connection");
   }
   if (n > 0) {
     return static_cast<std::size_t>(n);

@@ -33,7 +33,9 @@ class ClientSocket {
 // ClientStream is a ClientSocket with TLS over it, or without.
 class ClientStream {
  public:
-  explicit ClientStream(ClientSocket socket) : socket_(std::move(socket)) {}
+  // Where tickets are not ignored, one from the server ends the session (kTlsTicket).
+  ClientStream(ClientSocket socket, bool ignores_tickets)
+      : socket_(std::move(socket)), ignores_tickets_(ignores_tickets) {}
   ~ClientStream() = default;
   ClientStream(const ClientStream&) = delete;
   ClientStream& operator=(const ClientStream&) = delete;
@@ -58,6 +60,7 @@ class ClientStream {
   Error tls_error(int ret);
 
   ClientSocket socket_;
+  const bool ignores_tickets_;
   Deadline deadline_{};
   std::optional<Error> transport_error_;  // what the socket said under a failed TLS call
   tls::SessionPtr ssl_;

@@ -134,6 +134,15 @@ TEST(HttpClientTls, RejectsAServerThatSendsTickets) {
   EXPECT_TRUE(client->request(get()).error().is(NetError::kClosed));
 }
 
+TEST(HttpClientTls, IgnoresTicketsWhereNothingRestsOnThem) {
+  TlsScript script;
+  script.tickets = 2;
+  const Peer peer(script);
+  auto client =
+      HttpClient::connect(local("https", peer.port()), {}, ServerTickets::kIgnored).value();
+  EXPECT_EQ(as_text(client->request(get())->body), "ok");
+}
+
 TEST(HttpClientTls, AcceptsTheSameServerWithoutTickets) {
   const Peer peer{TlsScript{}};
   auto client = HttpClient::connect(local("https", peer.port())).value();

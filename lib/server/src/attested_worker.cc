@@ -479,7 +479,11 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
     document.session = prove_session(session_key_, ChannelKind::kTlsExporter, nonce,
                                      connection.exporter, attested->digest, deps_.clock.now());
   }
-  return json_response(200, write_evidence_document(document));
+  HttpResponse out = json_response(200, write_evidence_document(document));
+  if (ohttp) {
+    out.headers.set(std::string(kWorkerHeader), keys->ohttp->worker_name());
+  }
+  return out;
 }
 
 Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_hardware_evidence(

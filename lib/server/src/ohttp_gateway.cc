@@ -107,6 +107,8 @@ GatewayKey::GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen)
   digest_ = sha256(key_.config.encoded);
 }
 
+std::string GatewayKey::worker_name() const { return to_hex(ByteView(digest_).first(8)); }
+
 GatewayKey::Seen GatewayKey::remember(ByteView enc) {
   const Sha256Digest digest = sha256(enc);
   const std::lock_guard lock(mutex_);
@@ -147,19 +149,25 @@ bool OhttpGateway::wants_key() const {
 }
 
 HttpResponse OhttpGateway::handle(const HttpRequest& outer) {
+  const Keys keys = this->keys();
   if (outer.method == "GET") {
-    const Keys keys = this->keys();
     HttpResponse out;
+    out.headers.set(std::string(kWorkerHeader), keys.current->worker_name());
     out.headers.set("Content-Type", std::string(kOhttpKeysType));
     out.headers.set("Cache-Control", "no-store");
     out.body = write_key_configs({&keys.current->key().config, 1});
     return out;
   }
-  Result<HttpResponse> answered = open(outer);
-  return answered ? *std::move(answered) : refusal(answered.error());
+  Result<HttpResponse> answered = open(outer, keys);
+  if (answered) {
+    return *std::move(answered);
+  }
+  HttpResponse out = refusal(answered.error());
+  out.headers.set(std::string(kWorkerHeader), keys.current->worker_name());
+  return out;
 }
 
-Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer) {
+Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer, const Keys& keys) {
   if (outer.method != "POST") {
     return Error(ServerError::kMethod, "this path takes GET and POST");
   }
@@ -170,12 +178,11 @@ Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer) {
                                               std::string(kOhttpChunkedRequestType));
   }
   ENSC_TRY_ASSIGN(const OhttpRequestHead head, parse_request_head(outer.body));
-  const Keys keys = this->keys();
   std::shared_ptr<GatewayKey> mine;
   const auto meant = outer.headers.get(kWorkerHeader);
   for (const auto& key : {keys.current, keys.previous}) {
     if (mine == nullptr && key != nullptr && key->key().config.key_id == head.key_id &&
-        (!meant || *meant == to_hex(ByteView(key->digest()).first(8)))) {
+        (!meant || *meant == key->worker_name())) {
       mine = key;
     }
   }
@@ -208,7 +215,10 @@ Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer) {
   }
   HttpResponse inner = answer(bhttp);
   wipe(bhttp.data(), bhttp.size());
-  return seal(opener, std::move(inner), chunked);
+  HttpResponse out = seal(opener, std::move(inner), chunked);
+  // The key that opened it, also when it is the previous one: by that name the client asks on.
+  out.headers.set(std::string(kWorkerHeader), mine->worker_name());
+  return out;
 }
 
 HttpResponse OhttpGateway::answer(ByteView bhttp) {

@@ -11,8 +11,9 @@ namespace ensconce {
 
 inline constexpr std::string_view kEvidencePath = "/.well-known/ensconce/evidence";
 inline constexpr std::string_view kServedListPath = "/.well-known/ensconce/served";
-// What names the worker a sealed request is for: the first 16 hex digits of SHA-256(key
-// configuration). Balancers may route by it; it says nothing.
+// What names the worker a sealed request is for, and the one an answer is from: the first 16 hex
+// digits of SHA-256(key configuration). Balancers may route by it; it says nothing, and nobody
+// believes it.
 inline constexpr std::string_view kWorkerHeader = "Ensconce-Worker";
 inline constexpr std::string_view kGatewayPath = "/.well-known/ohttp-gateway";  // RFC 9540
 // RFC 9458 section 5.3: the problem type of a key configuration a gateway no longer has.

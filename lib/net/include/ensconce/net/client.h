@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +11,12 @@
 #include "ensconce/net/tls_identity.h"
 
 namespace ensconce {
+
+// ServerTickets says what a session ticket from the server means. None is ever used.
+enum class ServerTickets : std::uint8_t {
+  kRefused,  // NetError::kTlsTicket
+  kIgnored,  // where nothing rests on this TLS session, as a balancer's; most servers send them
+};
 
 struct ClientOptions {
   std::chrono::milliseconds connect_timeout{10'000};  // TCP and TLS together
@@ -29,14 +36,15 @@ struct ClientOptions {
 // closed for good: to connect again is the caller's decision, because the new connection must be
 // verified like the first.
 //
-// With https the handshake is TLS 1.3 or an error, and a resumed session or a session ticket is
-// an error. The certificate is proved to be the server's (its key signed the handshake) but not
-// judged: the caller decides by `pinned_spki_sha256`, or by evidence bound to `info()`, before it
-// sends anything that matters. A host name is not looked at either.
+// With https the handshake is TLS 1.3 or an error, and a resumed session or, unless ignored, a
+// session ticket is an error. The certificate is proved to be the server's (its key signed the
+// handshake) but not judged: the caller decides by `pinned_spki_sha256`, or by evidence bound to
+// `info()`, before it sends anything that matters. A host name is not looked at either.
 class HttpClient {
  public:
-  static Result<std::unique_ptr<HttpClient>> connect(const Url& url,
-                                                     const ClientOptions& options = {});
+  static Result<std::unique_ptr<HttpClient>> connect(
+      const Url& url, const ClientOptions& options = {},
+      ServerTickets tickets = ServerTickets::kRefused);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;

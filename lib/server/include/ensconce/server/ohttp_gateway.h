@@ -23,6 +23,8 @@ class GatewayKey {
 
   [[nodiscard]] const OhttpKey& key() const { return key_; }
   [[nodiscard]] const Sha256Digest& digest() const { return digest_; }  // of the configuration
+  // worker_name is the value of Ensconce-Worker for this key.
+  [[nodiscard]] std::string worker_name() const;
 
   enum class Seen : std::uint8_t { kNew, kReplayed, kFull };
   // remember counts a request by its encapsulated key, before anything of it is opened.
@@ -48,7 +50,8 @@ class GatewayKey {
 // OhttpGateway opens sealed requests inside the TEE and seals the answers (RFC 9458 and chunked
 // OHTTP; docs/protocols/oblivious-http.md). Of the outer request it looks at method, content type,
 // Ensconce-Worker and body; nothing of the outer headers enters and nothing of the inner ones
-// leaves. Safe to use from several threads.
+// leaves. Every answer names the worker in Ensconce-Worker, so that a balancer can learn which one
+// it asked. Safe to use from several threads.
 class OhttpGateway {
  public:
   using Inner = std::function<HttpResponse(const HttpRequest&)>;
@@ -71,7 +74,7 @@ class OhttpGateway {
     std::shared_ptr<GatewayKey> previous;
   };
   [[nodiscard]] Keys keys() const;
-  Result<HttpResponse> open(const HttpRequest& outer);
+  Result<HttpResponse> open(const HttpRequest& outer, const Keys& keys);
   HttpResponse answer(ByteView bhttp);
   HttpResponse seal(OhttpRequestOpener& opener, HttpResponse inner, bool chunked);
 
