@@ -689,7 +689,7 @@ TEST_F(Proxied, RefusesAModelThePolicyDoesNotName) {
   HttpRequest request = plain_infer();
   request.target = "/v2/models/other/infer";
   const HttpResponse answer = one.handle(request);
-  EXPECT_EQ(answer.status, 502);
+  EXPECT_EQ(answer.status, 404);
   EXPECT_THAT(std::string(as_text(answer.body)), ::testing::HasSubstr("channel.model"));
 }
 

@@ -11,6 +11,7 @@ other models do not disturb. Exits 77, aloud, where `tritonclient[http]` (PyPI) 
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
 from collections.abc import Callable
 
@@ -209,6 +210,24 @@ def carries_every_type(client: triton.InferenceServerClient) -> None:
             same(got, array)
 
 
+# ---- The demo's models, where they are served -----------------------------------------------------
+
+
+def asks_the_demos_models(client: triton.InferenceServerClient) -> None:
+    served = {entry["name"] for entry in client.get_model_repository_index()}
+    if "sentence-labels" in served:
+        text = np.array(["The lab results of my blood test have not arrived."], dtype=np.object_)
+        answer = client.infer("sentence-labels", [given("text", text)],
+                              outputs=[triton.InferRequestedOutput("label")])
+        assert answer.as_numpy("label").tolist() == [b"test-results"], answer.as_numpy("label")
+    if "line-reader" in served:
+        picture = pathlib.Path(__file__).resolve().parents[2] / "models/samples/invoice.png"
+        image = np.array([picture.read_bytes()], dtype=np.object_)
+        answer = client.infer("line-reader", [given("image", image)])
+        assert b"48213" in answer.as_numpy("text")[0], answer.as_numpy("text")
+    print(f"    of {sorted(served & {'sentence-labels', 'line-reader'})}")
+
+
 # ---- What is refused ------------------------------------------------------------------------------
 
 
@@ -227,7 +246,8 @@ def refuses_by_name(client: triton.InferenceServerClient) -> None:
     refused(infer(two(), outputs=[triton.InferRequestedOutput("OUTPUT2")]), "400", "unknown_output")
     refused(infer(two(), outputs=[triton.InferRequestedOutput("OUTPUT0", class_count=3)]), "501",
             "classification")
-    refused(lambda: client.infer("no-such-model", two()), "404", "unknown_model")
+    # Through a proxy it is the policy that does not know the model.
+    refused(lambda: client.infer("no-such-model", two()), "404", "model")
     refused(infer(two(), model_version="2"), "404", "unknown_version")
     same(client.infer("simple", two()).as_numpy("OUTPUT0"), A + B)
 
@@ -237,7 +257,8 @@ def main() -> int:
     with triton.InferenceServerClient(url, concurrency=4) as client:
         for step in (tells_health, tells_metadata, tells_configuration, tells_the_index,
                      infers_in_every_form, infers_any_batch, answers_what_is_asked_for,
-                     infers_asynchronously, carries_bytes, carries_every_type, refuses_by_name):
+                     infers_asynchronously, carries_bytes, carries_every_type, asks_the_demos_models,
+                     refuses_by_name):
             step(client)
             print(f"ok: {step.__name__}")
     return 0

@@ -58,12 +58,26 @@ HttpResponse json_answer(int status, const json::Value& body) {
   return out;
 }
 
+int status_of(const Error& error) {
+  if (error.is(ChannelError::kModelNotInPolicy) || error.is(ChannelError::kModelNotServed)) {
+    return 404;  // for a program it is a model that is not there
+  }
+  switch (error.kind()) {
+    case Kind::kUnavailable:
+    case Kind::kExhausted:
+      return 503;
+    case Kind::kInvalidInput:
+      return 400;
+    default:
+      return 502;
+  }
+}
+
 // Programs of the Open Inference Protocol read {"error": text}, those of OpenAI's
 // {"error": {"message", …}}. Whoever asks is on this machine and may know everything.
 HttpResponse failure(const HttpRequest& request, const Error& error) {
   log_failure("request not forwarded", error);
-  const bool away = error.kind() == Kind::kUnavailable || error.kind() == Kind::kExhausted;
-  const int status = away ? 503 : error.kind() == Kind::kInvalidInput ? 400 : 502;
+  const int status = status_of(error);
   const std::string words = "ensconce proxy: nothing was sent on. " + error.to_string();
   if (request.target.starts_with("/v1/")) {
     return json_answer(status, json::Object{{"error", json::Object{
