@@ -44,11 +44,11 @@ def start_broker(house, owner_keys):
     return broker, said
 
 
-def write_worker_config(house, broker, name, owner_keys, bundles, port=0):
+def write_worker_config(house, broker, name, owner_keys, bundles, port=0, more=""):
     models = "\n".join(f'[[model]]\nbundle = "{path}"\nminimum_version = 1\n' for path in bundles)
     return write(house.operator / name, fill(
         "worker.toml", port=port, owner_keys=quoted(owner_keys), broker_port=broker["port"],
-        broker_key=broker["key"], broker_pin=broker["tls_pin"], models=models))
+        broker_key=broker["key"], broker_pin=broker["tls_pin"], models=models, more=more))
 
 
 def hardware(house, anchor, measurements, owner_keys, broker):
@@ -87,9 +87,10 @@ def infer(house, port, policy, *arguments, expect=0):
 class Story:
     """What later steps and the attacks need of the earlier ones."""
 
-    def __init__(self, house, pairs=0):
+    def __init__(self, house, pairs=0, worker_settings=""):
         self.house = house
         self.pairs = pairs
+        self.worker_settings = worker_settings  # more lines for the worker's configuration
 
 
 def tell_cast(story):
@@ -119,7 +120,8 @@ def tell_policy(story):
     story.bundles = house.operator / "bundles"
     story.bundles.mkdir(mode=0o700)
     paths = [story.bundles / f"{m}.sealed" for m in MODELS]
-    story.worker_config = write_worker_config(house, story.broker, "worker.toml", [story.owner], paths)
+    story.worker_config = write_worker_config(house, story.broker, "worker.toml", [story.owner], paths,
+                                              story.worker_settings)
     measured = house.measure(story.worker_config)
     story.measurement = measured["measurement"]
     holds("measurement", short(story.measurement) + f" covers the executable, {len(measured['files']) - 1}"
@@ -150,6 +152,7 @@ def tell_worker(story):
     if said is None:
         raise DemoError("the worker did not start:\n" + "\n".join(story.worker.errors[-30:]))
     story.port = said["port"]
+    story.sealed_port = said.get("sealed_port")
     how = [line for line in story.worker.errors if "SIMULATED" in line]
     quote(how, limit=3)
     holds("worker", f"attested, serving {' and '.join(MODELS)} on port {story.port}")

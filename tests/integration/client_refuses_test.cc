@@ -725,5 +725,152 @@ TEST(ClientPolicy, IsRefusedWithAnUnknownField) {
                            PolicyError::kUnknownField));
 }
 
+// ---- Remembered appraisals ---------------------------------------------------------------------
+
+class RemembersAppraisals : public ClientRefuses {
+ protected:
+  static AppraisalPolicy policy(const PolicySays& says = {}) {
+    return AppraisalPolicy::parse(client_policy(says), "client.toml").value();
+  }
+  ConnectOutcome again(std::uint16_t port, const PolicySays& says = {}) {
+    return AttestedClient::connect(test::local("https", port), policy(says), {}, client_clock_,
+                                   random_, ChannelChoice::kAttestedTls, &cache_);
+  }
+  // serve_made serves the made worker with one document's evidence for ever; a real one keeps its
+  // own for an epoch.
+  std::unique_ptr<HttpServer> serve_made() {
+    made_.edit_document = [this](EvidenceDocument& document) {
+      if (!kept_) {
+        kept_ = document;
+      }
+      document.evidence = kept_->evidence;
+      document.endorsements = kept_->endorsements;
+      if (edit_session_) {
+        edit_session_(document);
+      }
+    };
+    return serve(made_.identity(), [this](const HttpRequest& request, const ConnectionInfo& info) {
+      return made_.handle(request, info);
+    });
+  }
+  [[nodiscard]] bool known(const EvidenceDocument& document, const PolicySays& says = {}) const {
+    return cache_.find(AppraisalCache::question(document, policy(says)), client_clock_.now()) !=
+           nullptr;
+  }
+
+  AppraisalCache cache_;
+  std::optional<EvidenceDocument> kept_;
+  std::function<void(EvidenceDocument&)> edit_session_;
+};
+
+TEST_F(RemembersAppraisals, OfOneWorkerWithinItsEpoch) {
+  for (int i = 0; i < 2; ++i) {
+    const ConnectOutcome outcome = again(server_->port());
+    ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
+    ASSERT_TRUE(outcome.appraisal);
+    EXPECT_EQ(outcome.appraisal->outcome(), Outcome::kAffirming);
+    EXPECT_TRUE(infer(**outcome.client));
+    EXPECT_TRUE(known(parse_evidence_document((*outcome.client)->evidence_document()).value()));
+  }
+}
+
+// A verdict put where it does not belong shows that it is asked for, and that the channel is judged
+// all the same.
+TEST_F(RemembersAppraisals, ButNeverWhoseChannelItIs) {
+  const EvidenceDocument genuine = fetch_document(random_.array<32>());
+  const AttestationResult affirmed =
+      appraise_document(genuine, policy(), std::nullopt, client_clock_.now()).result;
+  ASSERT_TRUE(affirmed.affirmed());
+  made_.processor.report.measurement[0] ^= 1;
+  const auto server = serve_made();
+  EXPECT_TRUE(refused_with(again(server->port()), AttestationError::kMeasurement));
+  ASSERT_TRUE(kept_);
+  EXPECT_FALSE(known(*kept_));  // no refusal is kept
+  cache_.learn(AppraisalCache::question(*kept_, policy()), affirmed, client_clock_.now());
+  EXPECT_TRUE(refused_with(again(server->port()), ChannelError::kForeignTlsKey));
+}
+
+TEST_F(RemembersAppraisals, ButChecksEverySessionProof) {
+  const auto server = serve_made();
+  ASSERT_TRUE(again(server->port()).client);
+  ASSERT_TRUE(known(*kept_));
+  edit_session_ = [](EvidenceDocument& document) { document.session->signature[0] ^= 1; };
+  EXPECT_TRUE(refused_with(again(server->port()), ChannelError::kProofSignature));
+  edit_session_ = [this](EvidenceDocument& document) { document.session = kept_->session; };
+  EXPECT_TRUE(refused_with(again(server->port()), ChannelError::kProofNonce));
+  edit_session_ = [](EvidenceDocument& document) { document.session->binding[0] ^= 1; };
+  EXPECT_TRUE(refused_with(again(server->port()), ChannelError::kProofBinding));
+  edit_session_ = [](EvidenceDocument& document) { document.session.reset(); };
+  EXPECT_TRUE(refused_with(again(server->port()), ChannelError::kNoSessionProof));
+}
+
+TEST_F(RemembersAppraisals, UntilTheAffirmationExpires) {
+  const auto server = serve_made();
+  const ConnectOutcome first = again(server->port());
+  ASSERT_TRUE(first.client);
+  const Instant expires = (*first.client)->affirmed().expires();
+  const Sha256Digest question = AppraisalCache::question(*kept_, policy());
+  EXPECT_NE(cache_.find(question, expires), nullptr);
+  EXPECT_EQ(cache_.find(question, expires + Millis(1)), nullptr);
+  EXPECT_EQ(cache_.find(question, kNow - Millis(1)), nullptr);  // a clock that was set back
+  client_clock_.set(expires + Millis(1));
+  EXPECT_TRUE(refused_with(again(server->port()), AttestationError::kFreshnessAge));
+  client_clock_.set(kNow);
+}
+
+TEST_F(RemembersAppraisals, OfThisVeryDocumentAndPolicyAlone) {
+  ASSERT_TRUE(again(server_->port()).client);
+  const EvidenceDocument document = fetch_document(random_.array<32>());
+  ASSERT_TRUE(known(document));
+  EXPECT_FALSE(known(document, {.minimum_version = 2}));
+  const std::vector<std::pair<const char*, void (*)(EvidenceDocument&)>> changes{
+      {"statement", [](EvidenceDocument& d) { d.statement.back() ^= 1; }},
+      {"beacon", [](EvidenceDocument& d) { d.beacon->back() ^= 1; }},
+      {"no beacon", [](EvidenceDocument& d) { d.beacon.reset(); }},
+      {"empty beacon", [](EvidenceDocument& d) { d.beacon.emplace(); }},
+      {"kind of evidence", [](EvidenceDocument& d) { d.evidence.front().type += "2"; }},
+      {"evidence", [](EvidenceDocument& d) { d.evidence.front().data.back() ^= 1; }},
+      {"more evidence", [](EvidenceDocument& d) { d.evidence.push_back(d.evidence.front()); }},
+      {"kind of endorsement", [](EvidenceDocument& d) { d.endorsements.front().type += "2"; }},
+      {"endorsement", [](EvidenceDocument& d) { d.endorsements.back().data.back() ^= 1; }},
+      {"an endorsement less", [](EvidenceDocument& d) { d.endorsements.pop_back(); }},
+      {"order", [](EvidenceDocument& d) { std::swap(d.endorsements[0], d.endorsements[1]); }},
+      {"where one ends",
+       [](EvidenceDocument& d) {
+         d.evidence.front().type.push_back(static_cast<char>(d.evidence.front().data.front()));
+         d.evidence.front().data.erase(d.evidence.front().data.begin());
+       }},
+  };
+  for (const auto& [what, change] : changes) {
+    EvidenceDocument other = document;
+    change(other);
+    EXPECT_FALSE(known(other)) << what;
+  }
+}
+
+TEST_F(RemembersAppraisals, NothingMadeForAVerifiersOwnNonce) {
+  const PolicySays says{.freshness = "hardware = true\n"};
+  const ConnectOutcome outcome = again(server_->port(), says);
+  ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
+  EXPECT_FALSE(
+      known(parse_evidence_document((*outcome.client)->evidence_document()).value(), says));
+}
+
+TEST_F(RemembersAppraisals, SoManyAndTheOldestGoesFirst) {
+  const EvidenceDocument document = fetch_document(random_.array<32>());
+  const AttestationResult result = appraise_document(document, policy(), std::nullopt, kNow).result;
+  AppraisalCache small(2);
+  for (std::uint8_t i = 1; i <= 3; ++i) {
+    small.learn({i}, result, kNow);
+    small.learn({i}, result, kNow);  // takes no place of its own
+  }
+  EXPECT_EQ(small.find({1}, kNow), nullptr);
+  EXPECT_NE(small.find({2}, kNow), nullptr);
+  EXPECT_NE(small.find({3}, kNow), nullptr);
+  AppraisalCache none(0);
+  none.learn({1}, result, kNow);
+  EXPECT_EQ(none.find({1}, kNow), nullptr);
+}
+
 }  // namespace
 }  // namespace ensconce::whole

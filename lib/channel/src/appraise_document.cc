@@ -16,7 +16,8 @@ DocumentAppraisal refused(const std::string& kind, std::vector<Check> checks, co
 }  // namespace
 
 DocumentAppraisal appraise_document(const EvidenceDocument& document, const AppraisalPolicy& policy,
-                                    const std::optional<ByteArray<32>>& own_nonce, Instant now) {
+                                    const std::optional<ByteArray<32>>& own_nonce, Instant now,
+                                    SignatureMemo* memo) {
   const Sha256Digest digest = sha256(document.statement);
   const EvidenceItem* evidence = choose_evidence(document.evidence);
   if (evidence == nullptr) {
@@ -25,7 +26,7 @@ DocumentAppraisal appraise_document(const EvidenceDocument& document, const Appr
                    digest);
   }
   const Verification verification =
-      EvidenceVerifier(policy.anchors())
+      EvidenceVerifier(policy.anchors(), memo)
           .verify(*evidence, document.endorsements, report_data_for(document.statement), now);
   if (!verification.claims) {
     return refused(evidence->type, verification.checks, verification.claims.error(), digest);

@@ -88,14 +88,15 @@ AttestedClient::AttestedClient(std::unique_ptr<WorkerChannel> channel,
 
 ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& policy,
                                        const ClientOptions& options, const Clock& clock,
-                                       Random& random, ChannelChoice choice) {
+                                       Random& random, ChannelChoice choice,
+                                       AppraisalCache* cache) {
   Result<std::unique_ptr<WorkerChannel>> channel = open_channel(url, choice, options, random);
   if (!channel) {
     return {std::nullopt, channel.error()};
   }
   std::unique_ptr<AttestedClient> client(
       new AttestedClient(*std::move(channel), policy, clock, random));
-  AffirmOutcome outcome = client->affirm();
+  AffirmOutcome outcome = client->affirm(cache);
   if (!outcome.affirmation) {
     return {std::move(outcome.appraisal), outcome.affirmation.error()};
   }
@@ -103,8 +104,28 @@ ConnectOutcome AttestedClient::connect(const Url& url, const AppraisalPolicy& po
   return {std::move(outcome.appraisal), std::move(client)};
 }
 
+// Evidence for a nonce of our own is of this exchange alone, so it is not asked about.
+AttestationResult AttestedClient::judge(const EvidenceDocument& document,
+                                        const std::optional<ByteArray<32>>& own_nonce, Instant now,
+                                        AppraisalCache* cache) const {
+  if (cache == nullptr) {
+    return appraise_document(document, policy_, own_nonce, now).result;
+  }
+  if (own_nonce) {
+    return appraise_document(document, policy_, own_nonce, now, &cache->signatures()).result;
+  }
+  const Sha256Digest question = AppraisalCache::question(document, policy_);
+  if (const auto known = cache->find(question, now)) {
+    return *known;
+  }
+  AttestationResult result =
+      appraise_document(document, policy_, std::nullopt, now, &cache->signatures()).result;
+  cache->learn(question, result, now);
+  return result;
+}
+
 // Nothing has been sent that matters when this runs; afterwards only the appraisal lets go on.
-AttestedClient::AffirmOutcome AttestedClient::affirm() {
+AttestedClient::AffirmOutcome AttestedClient::affirm(AppraisalCache* cache) {
   const auto nonce = random_.array<32>();
   const bool hardware =
       policy_.freshness() && std::holds_alternative<HardwareFreshness>(*policy_.freshness());
@@ -115,8 +136,7 @@ AttestedClient::AffirmOutcome AttestedClient::affirm() {
   }
   const Instant now = clock_.now();
   AttestationResult result =
-      appraise_document(*document, policy_, hardware ? std::optional(nonce) : std::nullopt, now)
-          .result;
+      judge(*document, hardware ? std::optional(nonce) : std::nullopt, now, cache);
   if (!result.affirmed()) {
     Error why = result.error()
                     ? *result.error()
@@ -141,7 +161,7 @@ Result<void> AttestedClient::renew() {
   if (refused_) {
     return *refused_;
   }
-  AffirmOutcome outcome = affirm();
+  AffirmOutcome outcome = affirm(nullptr);
   if (!outcome.affirmation) {
     const Error& why = outcome.affirmation.error();
     if (!may_pass(why)) {

@@ -13,6 +13,7 @@ namespace ensconce {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{16} * 1024;
+constexpr std::size_t kChunkOverhead = 8 + hpke::kTagLen;  // at most: length and tag
 
 Result<EvidenceDocument> read_document(const HttpResponse& response, Bytes& raw) {
   if (response.status == 429 || response.status == 503) {
@@ -235,22 +236,21 @@ class ObliviousChannel final : public WorkerChannel {
     if (chunked_ && padding_.hides()) {
       len = (len + kChunk - 1) / kChunk * kChunk;
     }
-    Bytes padded(len);
-    std::copy(plain.begin(), plain.end(), padded.begin());
-    wipe(plain.data(), plain.size());
+    pad_binary(len, plain);
     Bytes out;
     if (chunked_) {
       ChunkSealer& chunks = sealer.chunks();
       out = chunks.prefix();
-      for (ByteView left(padded); !left.empty();) {
+      out.reserve(out.size() + plain.size() + (plain.size() / kChunk + 1) * kChunkOverhead);
+      for (ByteView left(plain); !left.empty();) {
         const ByteView chunk = left.first(std::min(left.size(), kChunk));
         left = left.subspan(chunk.size());
         chunks.seal(chunk, left.empty(), out);
       }
     } else {
-      out = sealer.seal(padded);
+      out = sealer.seal(plain);
     }
-    wipe(padded.data(), padded.size());
+    wipe(plain.data(), plain.size());
     return out;
   }
 
@@ -260,6 +260,7 @@ class ObliviousChannel final : public WorkerChannel {
     }
     const std::unique_ptr<ChunkOpener> chunks = sealer.response_chunks();
     Bytes out;
+    out.reserve(message.size());  // growing would leave copies of what was opened behind
     Result<void> read = chunks->feed(message, out);
     if (read) {
       read = chunks->finish(out);

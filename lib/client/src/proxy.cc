@@ -98,7 +98,7 @@ AttestedProxy::AttestedProxy(AppraisalPolicy policy, ProxyOptions options, const
 
 ConnectOutcome AttestedProxy::connect() {
   return AttestedClient::connect(options_.url, policy_, options_.client, clock_, random_,
-                                 options_.choice);
+                                 options_.choice, &cache_);
 }
 
 AttestedProxy::Channel AttestedProxy::take() {

@@ -24,28 +24,26 @@ constexpr auto kStandardDigits = digits_of(kStandard);
 constexpr auto kUrlDigits = digits_of(kUrl);
 
 std::string encode(ByteView bytes, std::string_view alphabet, bool padded) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
+  const std::size_t rest = bytes.size() % 3;
+  const std::size_t last = rest == 0 ? 0 : padded ? 4 : rest + 1;
+  std::string out(bytes.size() / 3 * 4 + last, '=');
+  char* to = out.data();
   std::size_t i = 0;
   for (; bytes.size() - i >= 3; i += 3) {
     const std::uint32_t group = std::uint32_t{bytes[i]} << 16 | std::uint32_t{bytes[i + 1]} << 8 |
                                 std::uint32_t{bytes[i + 2]};
-    out.push_back(alphabet[group >> 18]);
-    out.push_back(alphabet[group >> 12 & 63]);
-    out.push_back(alphabet[group >> 6 & 63]);
-    out.push_back(alphabet[group & 63]);
+    *to++ = alphabet[group >> 18];
+    *to++ = alphabet[group >> 12 & 63];
+    *to++ = alphabet[group >> 6 & 63];
+    *to++ = alphabet[group & 63];
   }
-  const std::size_t rest = bytes.size() - i;
   if (rest > 0) {
     const std::uint32_t group = std::uint32_t{bytes[i]} << 16 |
                                 (rest == 2 ? std::uint32_t{bytes[i + 1]} << 8 : std::uint32_t{0});
-    out.push_back(alphabet[group >> 18]);
-    out.push_back(alphabet[group >> 12 & 63]);
+    *to++ = alphabet[group >> 18];
+    *to++ = alphabet[group >> 12 & 63];
     if (rest == 2) {
-      out.push_back(alphabet[group >> 6 & 63]);
-    }
-    if (padded) {
-      out.append(3 - rest, '=');
+      *to = alphabet[group >> 6 & 63];
     }
   }
   return out;

@@ -58,12 +58,32 @@ Ed25519PrivateKey Ed25519PrivateKey::generate(Random& random) {
   return from_seed(seed.expose()).value();
 }
 
-Ed25519Signature Ed25519PrivateKey::sign(ByteView message) const {
+namespace {
+
+// The public half is ours, derived from this very seed; given the seed alone, OpenSSL would derive
+// it again for each signature, which takes as long as to sign.
+ossl::Pkey ed25519_pair(const SecretArray<32>& seed, Ed25519PublicKey pub) {
   (void)ossl::backend();
-  const ossl::Pkey key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr,
-                                                    seed_.expose().data(), seed_.expose().size()));
+  const ossl::PkeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "ED25519", nullptr));
+  ENSC_CHECK(ctx != nullptr && EVP_PKEY_fromdata_init(ctx.get()) == 1);
+  // OpenSSL only reads what it takes as not const.
+  auto* seed_bytes = const_cast<std::uint8_t*>(seed.expose().data());
+  std::array<OSSL_PARAM, 3> params{
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, seed_bytes, 32),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, pub.bytes.data(),
+                                        pub.bytes.size()),
+      OSSL_PARAM_construct_end()};
+  EVP_PKEY* key = nullptr;
+  ENSC_CHECK(EVP_PKEY_fromdata(ctx.get(), &key, EVP_PKEY_KEYPAIR, params.data()) == 1);
+  return ossl::Pkey(key);
+}
+
+}  // namespace
+
+Ed25519Signature Ed25519PrivateKey::sign(ByteView message) const {
+  const ossl::Pkey key = ed25519_pair(seed_, public_);
   const ossl::MdCtx ctx(EVP_MD_CTX_new());
-  ENSC_CHECK(key != nullptr && ctx != nullptr);
+  ENSC_CHECK(ctx != nullptr);
   Ed25519Signature out{};
   std::size_t len = out.size();
   ENSC_CHECK(EVP_DigestSignInit(ctx.get(), nullptr, nullptr, nullptr, key.get()) == 1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ensconce/base/secret.h"
 #include "varint.h"
 
 namespace ensconce {
@@ -43,8 +44,13 @@ void write_section(const BinaryFields& fields, Bytes& out) {
 void write_known_rest(const BinaryFields& headers, ByteView content, const BinaryFields& trailers,
                       Bytes& out) {
   write_section(headers, out);
+  Bytes end;
+  write_section(trailers, end);
+  // Room for the rest and for most padding: growing would leave a copy of the content behind.
+  const std::size_t whole = out.size() + 8 + content.size() + end.size();
+  out.reserve(whole + whole / 8);
   write_text(as_text(content), out);
-  write_section(trailers, out);
+  out.insert(out.end(), end.begin(), end.end());
 }
 
 // ---- Characters
@@ -283,6 +289,20 @@ Bytes write_binary_response(const BinaryResponse& response) {
   write_varint(static_cast<std::uint64_t>(response.status), out);
   write_known_rest(response.headers, response.content, response.trailers, out);
   return out;
+}
+
+void pad_binary(std::size_t len, Bytes& message) {
+  ENSC_CHECK(len >= message.size());
+  if (len <= message.capacity()) {
+    message.resize(len);
+    return;
+  }
+  Bytes padded;
+  padded.reserve(len);
+  padded.assign(message.begin(), message.end());
+  padded.resize(len);
+  wipe(message.data(), message.size());
+  message = std::move(padded);
 }
 
 void begin_binary_response(int status, const BinaryFields& headers, Bytes& out) {

@@ -337,6 +337,31 @@ TEST(BinaryHttp, BoundsFieldsInNumberAndBytes) {
 // ---- Padding
 // -------------------------------------------------------------------------------------
 
+TEST(Padding, IsZeroBytesBehindTheMessage) {
+  const BinaryRequest request{"POST", "https", "a", "/b", {{"c", "d"}}, Bytes(600'000, 7), {}};
+  const Bytes message = write_binary_request(request);
+  for (const std::size_t more :
+       {std::size_t{0}, std::size_t{1}, std::size_t{60'000}, std::size_t{1'000'000}}) {
+    Bytes padded = write_binary_request(request);
+    pad_binary(message.size() + more, padded);
+    ASSERT_EQ(padded.size(), message.size() + more);
+    EXPECT_TRUE(std::equal(message.begin(), message.end(), padded.begin()));
+    EXPECT_EQ(
+        std::count(padded.begin() + static_cast<std::ptrdiff_t>(message.size()), padded.end(), 0),
+        static_cast<std::ptrdiff_t>(more));
+    EXPECT_EQ(parse_binary_request(padded).value(), request);
+  }
+}
+
+// Memory that is given back while a message grows would keep a copy of it.
+TEST(Padding, OfMostMessagesNeedsNoOtherMemory) {
+  const BinaryRequest request{"POST", "https", "a", "/b", {}, Bytes(600'000, 7), {}};
+  Bytes message = write_binary_request(request);
+  const std::uint8_t* at = message.data();
+  pad_binary(Padding::padme().padded_len(message.size()), message);
+  EXPECT_EQ(message.data(), at);
+}
+
 TEST(Padding, PadmeKeepsTheHighestBits) {
   const Padding padme = Padding::padme();
   // Worked by hand from algorithm 1 of the paper.

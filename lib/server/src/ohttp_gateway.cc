@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kReceiptField = "ensconce-receipt";
 // Of a streamed answer that hides lengths every frame has this plaintext.
 constexpr std::size_t kFrame = std::size_t{16} * 1024;
+constexpr std::size_t kFrameOverhead = 8 + hpke::kTagLen;  // at most: length and tag
 
 std::vector<OhttpAlgorithms> algorithms() {
   using hpke::Aead;
@@ -202,6 +203,7 @@ Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer, const Keys& ke
   const ByteView sealed = ByteView(outer.body).subspan(head.len);
   Bytes bhttp;
   if (chunked) {
+    bhttp.reserve(sealed.size());  // growing would leave copies of what was opened behind
     Result<void> fed = opener.chunks().feed(sealed, bhttp);
     if (fed) {
       fed = opener.chunks().finish(bhttp);
@@ -239,9 +241,7 @@ HttpResponse OhttpGateway::seal(OhttpRequestOpener& opener, HttpResponse inner, 
   if (chunked && padding_.hides()) {
     len = (len + kFrame - 1) / kFrame * kFrame;
   }
-  Bytes padded(len);
-  std::copy(plain.begin(), plain.end(), padded.begin());
-  wipe(plain.data(), plain.size());
+  pad_binary(len, plain);
   HttpResponse out;
   out.headers.set("Content-Type",
                   std::string(chunked ? kOhttpChunkedResponseType : kOhttpResponseType));
@@ -250,15 +250,16 @@ HttpResponse OhttpGateway::seal(OhttpRequestOpener& opener, HttpResponse inner, 
     out.headers.set("Incremental", "?1");
     const auto sealer = opener.response_chunks(random_);
     out.body = sealer->prefix();
-    for (ByteView left(padded); !left.empty();) {
+    out.body.reserve(out.body.size() + plain.size() + (plain.size() / kFrame + 1) * kFrameOverhead);
+    for (ByteView left(plain); !left.empty();) {
       const ByteView frame = left.first(std::min(left.size(), kFrame));
       left = left.subspan(frame.size());
       sealer->seal(frame, left.empty(), out.body);
     }
   } else {
-    out.body = opener.seal_response(padded, random_);
+    out.body = opener.seal_response(plain, random_);
   }
-  wipe(padded.data(), padded.size());
+  wipe(plain.data(), plain.size());
   return out;
 }
 

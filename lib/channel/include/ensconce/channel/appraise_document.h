@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "ensconce/attestation/appraise/appraise.h"
+#include "ensconce/attestation/verify/signature_memo.h"
 #include "ensconce/channel/evidence_document.h"
 
 namespace ensconce {
@@ -15,8 +16,10 @@ struct DocumentAppraisal {
 
 // appraise_document verifies the hardware evidence of a document, binds its statement, verifies its
 // beacon and appraises all of it. `own_nonce` is the verifier's nonce when it asked for hardware
-// freshness. Offline: endorsements travel in the document.
+// freshness. Offline: endorsements travel in the document. The memo is borrowed; nullptr checks
+// every signature anew.
 DocumentAppraisal appraise_document(const EvidenceDocument& document, const AppraisalPolicy& policy,
-                                    const std::optional<ByteArray<32>>& own_nonce, Instant now);
+                                    const std::optional<ByteArray<32>>& own_nonce, Instant now,
+                                    SignatureMemo* memo = nullptr);
 
 }  // namespace ensconce

@@ -13,6 +13,7 @@
 #include "ensconce/channel/appraise_document.h"
 #include "ensconce/channel/receipt.h"
 #include "ensconce/channel/served_list.h"
+#include "ensconce/client/appraisal_cache.h"
 #include "ensconce/client/channel.h"
 #include "ensconce/inference/tensor.h"
 
@@ -34,15 +35,17 @@ class AttestedClient {
   // connect opens the channel, fetches the evidence with a nonce of its own, appraises it, and
   // checks that the statement names this channel's key and that the session proof belongs to this
   // session; then it reads the served list. No input is involved. Clock and randomness are
-  // borrowed.
+  // borrowed, the cache until this returns: with one, a document that was affirmed before is not
+  // judged again, while all that belongs to the channel is checked as ever.
   static ConnectOutcome connect(const Url& url, const AppraisalPolicy& policy,
                                 const ClientOptions& options, const Clock& clock, Random& random,
-                                ChannelChoice choice = ChannelChoice::kAttestedTls);
+                                ChannelChoice choice = ChannelChoice::kAttestedTls,
+                                AppraisalCache* cache = nullptr);
 
-  // renew does all of that again on the same channel, with the worker's evidence of now, and
-  // forgets what it judged before. The other calls renew by themselves when the affirmation is
-  // about to end. A worker that is refused now is refused for good; one that cannot be reached is
-  // an error, and what was affirmed lasts until it ends.
+  // renew does all of that again on the same channel, with the worker's evidence of now and no
+  // cache, and forgets what it judged before. The other calls renew by themselves when the
+  // affirmation is about to end. A worker that is refused now is refused for good; one that cannot
+  // be reached is an error, and what was affirmed lasts until it ends.
   Result<void> renew();
 
   // infer appraises the served model against the policy, then sends the inputs, naming the bundle
@@ -96,7 +99,10 @@ class AttestedClient {
   };
   AttestedClient(std::unique_ptr<WorkerChannel> channel, const AppraisalPolicy& policy,
                  const Clock& clock, Random& random);
-  AffirmOutcome affirm();
+  AffirmOutcome affirm(AppraisalCache* cache);
+  [[nodiscard]] AttestationResult judge(const EvidenceDocument& document,
+                                        const std::optional<ByteArray<32>>& own_nonce, Instant now,
+                                        AppraisalCache* cache) const;
   Result<void> keep_affirmed();
   // exchange sends a request in the channel, once more after the worker's key has gone.
   Result<HttpResponse> exchange(const HttpRequest& request);

@@ -44,6 +44,7 @@ class AttestedProxy {
   const ProxyOptions options_;
   const Clock& clock_;
   Random& random_;
+  AppraisalCache cache_;
   std::mutex mutex_;
   std::vector<Channel> idle_;
 };

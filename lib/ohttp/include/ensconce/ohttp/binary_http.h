@@ -41,9 +41,10 @@ inline constexpr std::size_t kMaxBinaryFields = 128;
 inline constexpr std::size_t kMaxBinaryFieldBytes = std::size_t{64} * 1024;  // of one section
 
 // write gives the known-length form. Zero bytes behind a message are padding (section 3.8):
-// append what padded_len asks for.
+// pad_binary appends them, up to `len` bytes in all, and leaves no copy of the message behind.
 Bytes write_binary_request(const BinaryRequest& request);
 Bytes write_binary_response(const BinaryResponse& response);
+void pad_binary(std::size_t len, Bytes& message);
 // The indeterminate-length form in three steps, for answers that are streamed: head, any number of
 // content chunks, end with trailers. Each appends to `out`; an empty chunk appends nothing.
 void begin_binary_response(int status, const BinaryFields& headers, Bytes& out);
