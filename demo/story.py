@@ -121,7 +121,7 @@ def tell_policy(story):
     story.bundles.mkdir(mode=0o700)
     paths = [story.bundles / f"{m}.sealed" for m in MODELS]
     story.worker_config = write_worker_config(house, story.broker, "worker.toml", [story.owner], paths,
-                                              story.worker_settings)
+                                              more=story.worker_settings)
     measured = house.measure(story.worker_config)
     story.measurement = measured["measurement"]
     holds("measurement", short(story.measurement) + f" covers the executable, {len(measured['files']) - 1}"

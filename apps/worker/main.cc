@@ -92,12 +92,18 @@ Result<WorkerConfig> read_config(const char* path) {
   return parse_worker_config(text, path);
 }
 
+// A probe is answered also while every handler computes.
+bool is_health_check(const HttpRequest& request) {
+  return request.method == "GET" && path_of(request.target).starts_with("/v2/health/");
+}
+
 Result<std::unique_ptr<HttpServer>> start_server(const WorkerConfig& config,
                                                  AttestedWorker& worker) {
   ServerOptions options;
   options.address = config.listen.address;
   options.port = config.listen.port;
   options.handler_threads = config.handler_threads;
+  options.at_once = is_health_check;
   options.tls = worker.tls_identity();
   options.ask_client_certificate = worker.judges_peers();
   options.on_closed = [&worker](std::uint64_t id) { worker.forget_connection(id); };
@@ -114,6 +120,7 @@ Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& conf
   options.address = config.listen_sealed->address;
   options.port = config.listen_sealed->port;
   options.handler_threads = config.handler_threads;
+  options.at_once = is_health_check;
   return HttpServer::start(std::move(options),
                            [&worker](const HttpRequest& request, const ConnectionInfo& info) {
                              return worker.handle_in_the_open(request, info);

@@ -53,6 +53,13 @@ class Middle {
       on_request(request);
     }
     HttpResponse response = to_worker_(request);
+    if (const auto stream = std::exchange(response.stream, nullptr)) {
+      for (bool more = true; more;) {
+        Bytes piece;
+        more = stream->next(piece).value();
+        response.body.insert(response.body.end(), piece.begin(), piece.end());
+      }
+    }
     if (sealed && on_response) {
       on_response(response);
     }

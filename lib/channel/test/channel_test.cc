@@ -111,6 +111,29 @@ TEST_F(EvidenceDocumentTest, RoundTrips) {
   EXPECT_EQ(parse_evidence_document(write_evidence_document(bare)).value(), bare);
 }
 
+TEST_F(EvidenceDocumentTest, CarriesAGatewaysKeyInVersion2) {
+  EvidenceDocument with_key = document();
+  with_key.ohttp_key = Bytes{1, 2, 3};
+  const std::string text = write_evidence_document(with_key);
+  EXPECT_NE(text.find("ensconce-evidence/2"), std::string::npos);
+  EXPECT_EQ(parse_evidence_document(text).value(), with_key);
+  // Version 1 has no key, version 2 is never without.
+  std::string one = text;
+  one.replace(one.find("evidence/2"), 10, "evidence/1");
+  EXPECT_TRUE(parse_evidence_document(one).error().is(ChannelError::kBadDocument));
+  std::string two = write_evidence_document(document());
+  two.replace(two.find("evidence/1"), 10, "evidence/2");
+  EXPECT_TRUE(parse_evidence_document(two).error().is(ChannelError::kBadDocument));
+  with_key.ohttp_key = Bytes();
+  EXPECT_TRUE(parse_evidence_document(write_evidence_document(with_key))
+                  .error()
+                  .is(ChannelError::kBadDocument));
+  with_key.ohttp_key = Bytes(4097);
+  EXPECT_TRUE(parse_evidence_document(write_evidence_document(with_key))
+                  .error()
+                  .is(ChannelError::kBadDocument));
+}
+
 TEST_F(EvidenceDocumentTest, RejectsEveryMissingMember) {
   const std::string text = write_evidence_document(document());
   for (const std::string name :
@@ -139,7 +162,7 @@ TEST_F(EvidenceDocumentTest, RejectsAnotherFormat) {
 
 TEST_F(EvidenceDocumentTest, RejectsAKindThatIsNone) {
   std::string text = write_evidence_document(document());
-  text.replace(text.find("\"kind\":1"), 8, "\"kind\":3");
+  text.replace(text.find("\"kind\":1"), 8, "\"kind\":4");
   EXPECT_EQ(refusal(text), "channel.document");
 }
 

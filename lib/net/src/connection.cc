@@ -283,7 +283,7 @@ class HttpConnection final : public Connection,
 
   Io dispatch() {
     parser_.reset();
-    if (host_.inline_handlers()) {
+    if (host_.at_once(request_)) {
       deadline_ = Clock::time_point::max();
       run_handler();
       prepare_response();

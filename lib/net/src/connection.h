@@ -21,6 +21,8 @@ class ConnectionHost {
 
   [[nodiscard]] virtual const ServerLimits& limits() const = 0;
   [[nodiscard]] virtual bool inline_handlers() const = 0;
+  // at_once says that this request's handler runs without a handler thread.
+  [[nodiscard]] virtual bool at_once(const HttpRequest& request) const = 0;
   virtual boost::asio::thread_pool& pool() = 0;
   virtual BodyBudget& body_budget() = 0;
   [[nodiscard]] virtual HttpResponse handle(const HttpRequest& request,

@@ -47,6 +47,9 @@ class HttpServer::Impl final : public internal::ConnectionHost {
 
   [[nodiscard]] const ServerLimits& limits() const override { return options_.limits; }
   [[nodiscard]] bool inline_handlers() const override { return options_.handler_threads == 0; }
+  [[nodiscard]] bool at_once(const HttpRequest& request) const override {
+    return inline_handlers() || (options_.at_once && options_.at_once(request));
+  }
   asio::thread_pool& pool() override { return pool_; }
   internal::BodyBudget& body_budget() override { return body_budget_; }
   [[nodiscard]] HttpResponse handle(const HttpRequest& request,

@@ -415,6 +415,34 @@ TEST(HttpServer, RefusesARequestThatWaitedTooLongForAHandler) {
   EXPECT_EQ(others, 1);  // the pool takes tasks in order: the refused one came before this
 }
 
+TEST(HttpServer, AnswersAtOnceWhatIsSaidToTakeNoWork) {
+  std::promise<void> entered;
+  std::promise<void> release;
+  ServerOptions options = small();
+  options.handler_threads = 1;
+  options.limits.queue_timeout = 500ms;
+  options.at_once = [](const HttpRequest& request) { return request.target == "/health"; };
+  const auto server =
+      serve(std::move(options), [&](const HttpRequest& request, const ConnectionInfo& info) {
+        if (request.target == "/block") {
+          entered.set_value();
+          release.get_future().wait();
+        }
+        return echo(request, info);
+      });
+  const Fd blocked = dial(server->port());
+  send_text(blocked, "GET /block HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  ASSERT_EQ(entered.get_future().wait_for(10s), std::future_status::ready);
+  for (const auto& [target, status] : {std::pair("/health", 200), std::pair("/other", 503)}) {
+    const Fd other = dial(server->port());
+    send_text(other,
+              "GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(status_of(read_until_closed(other)), status) << target;
+  }
+  release.set_value();
+  EXPECT_EQ(status_of(read_until_closed(blocked)), 200);
+}
+
 TEST(HttpServer, ServesOnAfterGarbageInsteadOfTls) {
   ServerOptions options;
   options.tls = test::make_identity();

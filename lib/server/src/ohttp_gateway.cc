@@ -16,7 +16,6 @@ namespace {
 constexpr std::string_view kReceiptField = "ensconce-receipt";
 // Of a streamed answer that hides lengths every frame has this plaintext.
 constexpr std::size_t kFrame = std::size_t{16} * 1024;
-constexpr std::size_t kFrameOverhead = 8 + hpke::kTagLen;  // at most: length and tag
 
 std::vector<OhttpAlgorithms> algorithms() {
   using hpke::Aead;
@@ -97,6 +96,33 @@ HttpResponse refusal(const Error& error) {
   }
   return problem(http_status_of(error.kind()), "about:blank", error);
 }
+
+// SealedFrames seals an answer as the socket takes it, frame by frame.
+class SealedFrames final : public BodySource {
+ public:
+  SealedFrames(std::unique_ptr<ChunkSealer> sealer, Bytes plain)
+      : sealer_(std::move(sealer)), plain_(std::move(plain)) {}
+  ~SealedFrames() override { wipe(plain_.data(), plain_.size()); }
+  SealedFrames(const SealedFrames&) = delete;
+  SealedFrames& operator=(const SealedFrames&) = delete;
+
+  Result<bool> next(Bytes& out) override {
+    if (sent_ == 0) {
+      out = sealer_->prefix();
+    }
+    const ByteView left = ByteView(plain_).subspan(sent_);
+    const ByteView frame = left.first(std::min(left.size(), kFrame));
+    sent_ += frame.size();
+    const bool final = frame.size() == left.size();
+    sealer_->seal(frame, final, out);
+    return !final;
+  }
+
+ private:
+  std::unique_ptr<ChunkSealer> sealer_;
+  Bytes plain_;
+  std::size_t sent_ = 0;
+};
 
 }  // namespace
 
@@ -248,17 +274,10 @@ HttpResponse OhttpGateway::seal(OhttpRequestOpener& opener, HttpResponse inner, 
   out.headers.set("Cache-Control", "no-store");
   if (chunked) {
     out.headers.set("Incremental", "?1");
-    const auto sealer = opener.response_chunks(random_);
-    out.body = sealer->prefix();
-    out.body.reserve(out.body.size() + plain.size() + (plain.size() / kFrame + 1) * kFrameOverhead);
-    for (ByteView left(plain); !left.empty();) {
-      const ByteView frame = left.first(std::min(left.size(), kFrame));
-      left = left.subspan(frame.size());
-      sealer->seal(frame, left.empty(), out.body);
-    }
-  } else {
-    out.body = opener.seal_response(plain, random_);
+    out.stream = std::make_shared<SealedFrames>(opener.response_chunks(random_), std::move(plain));
+    return out;
   }
+  out.body = opener.seal_response(plain, random_);
   wipe(plain.data(), plain.size());
   return out;
 }

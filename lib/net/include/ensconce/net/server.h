@@ -47,6 +47,10 @@ struct ServerOptions {
   // 0 runs the handler on the connection's own thread: least latency, and a slow handler then
   // holds up every connection of that thread.
   unsigned handler_threads = 2;
+  // Says of a request, whole, that its answer takes no work and waits for nothing, such as a health
+  // check's: it is then answered on the connection's own thread, also while every handler is busy.
+  // Absent: of none.
+  std::function<bool(const HttpRequest&)> at_once;
   ServerLimits limits;
   std::optional<TlsIdentity> tls;  // absent: plain HTTP
   // Asks each client for a certificate and requires none. Whatever is shown is taken, issued by
