@@ -287,7 +287,10 @@ TEST_F(Oblivious, APolicyCanDemandThatLengthsAreHidden) {
   PolicySays says;
   says.padding = "padme";
   EXPECT_TRUE(connect_through(ChannelChoice::kOblivious, says).client);
-  // Over attested TLS lengths would show, so that such a worker takes no inputs there.
+  // Over attested TLS lengths would show: the client sends none, and such a worker takes none.
+  const ConnectOutcome tls = connect(says);
+  ASSERT_TRUE(tls.client) << tls.client.error().to_string();
+  EXPECT_TRUE(refused_with(infer(**tls.client), ChannelError::kLengthsShown));
   EXPECT_TRUE(answered(exchange(infer_request()), 421, "server.lengths_shown"));
   restart();
 }
@@ -479,6 +482,37 @@ TEST_F(Oblivious, ANewKeyIsFoundWithoutTheCallersHelp) {
   ASSERT_TRUE(infer(*one));
   restart();  // all its keys are new
   EXPECT_TRUE(infer(*one));
+}
+
+// Bound to another worker, whose served list somebody in the middle keeps back: what the first was
+// affirmed for holds of neither.
+TEST_F(Oblivious, AHalfRenewedChannelSendsNothing) {
+  const auto one = client();
+  ASSERT_TRUE(infer(*one));
+  restart();
+  int sealed = 0;
+  middle_.on_response = [&](HttpResponse& response) {
+    ++sealed;
+    response = {};
+    response.status = 400;
+    response.headers.set("Content-Type", "application/problem+json");
+    response.body = to_bytes(R"({"type":")" + std::string(kOhttpKeyProblem) + R"("})");
+  };
+  EXPECT_FALSE(infer(*one));
+  EXPECT_EQ(sealed, 2);  // the request for the key that is gone, and the list
+  EXPECT_FALSE(one->open());
+  EXPECT_FALSE(infer(*one));
+  EXPECT_EQ(sealed, 2);
+  middle_.on_response = nullptr;
+}
+
+TEST_F(Oblivious, AHiccupAtRenewalIsNoRefusal) {
+  const auto one = client();
+  middle_.on_document = [](HttpResponse& response) { response.status = 502; };
+  client_clock_.advance(minutes(16));
+  EXPECT_TRUE(infer(*one));  // what was affirmed lasts until it ends
+  middle_.on_document = nullptr;
+  client_clock_.set(kNow);
 }
 
 TEST_F(Oblivious, KeysRotateWithOverlap) {

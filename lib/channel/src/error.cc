@@ -80,6 +80,10 @@ CodeInfo error_info(ChannelError code) {
       return kNo("channel.receipt.sequence");
     case ChannelError::kNoReceipt:
       return kNo("channel.receipt.absent");
+    case ChannelError::kBusy:
+      return {"channel.busy", Kind::kUnavailable, Stage::kChannel};
+    case ChannelError::kLengthsShown:
+      return kNo("channel.lengths_shown");
     case ChannelError::kUnexpectedAnswer:
       return kForm("channel.unexpected_answer");
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ensconce/base/printable.h"
 #include "ensconce/channel/peer.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/oip/oip.h"
@@ -126,6 +127,7 @@ AttestationResult AttestedClient::judge(const EvidenceDocument& document,
 
 // Nothing has been sent that matters when this runs; afterwards only the appraisal lets go on.
 AttestedClient::AffirmOutcome AttestedClient::affirm(AppraisalCache* cache) {
+  bound_anew_ = false;
   const auto nonce = random_.array<32>();
   const bool hardware =
       policy_.freshness() && std::holds_alternative<HardwareFreshness>(*policy_.freshness());
@@ -149,6 +151,8 @@ AttestedClient::AffirmOutcome AttestedClient::affirm(AppraisalCache* cache) {
   if (const Result<void> bound = channel_->bind(*document, affirmed, nonce); !bound) {
     return {std::move(result), bound.error()};
   }
+  // From here on the channel seals to this worker: what was affirmed before holds of it no longer.
+  bound_anew_ = true;
   Result<ServedList> served = fetch_served_list(*channel_, affirmed);
   if (!served) {
     return {std::move(result), served.error()};
@@ -164,7 +168,7 @@ Result<void> AttestedClient::renew() {
   AffirmOutcome outcome = affirm(nullptr);
   if (!outcome.affirmation) {
     const Error& why = outcome.affirmation.error();
-    if (!may_pass(why)) {
+    if (bound_anew_ || !may_pass(why)) {
       refused_ = why;
     }
     return why;
@@ -220,7 +224,7 @@ Result<void> AttestedClient::keep_affirmed() {
   if (renewed || refused_) {
     return renewed;
   }
-  if (now <= affirmed().expires() && channel_->open()) {
+  if (clock_.now() <= affirmed().expires() && channel_->open()) {
     affirmation_->renew_at = now + kRenewalPause;
     return ok();
   }
@@ -247,7 +251,7 @@ Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, 
     const ModelPolicy* wanted = policy_.model(model);
     if (wanted == nullptr) {
       return Error(ChannelError::kModelNotInPolicy,
-                   "the policy has no [[model]] named " + std::string(model))
+                   "the policy has no [[model]] named " + printable(model, 128))
           .with_remedy("add one with its name, owner_key and minimum_version");
     }
     ENSC_TRY_ASSIGN(

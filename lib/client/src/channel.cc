@@ -16,9 +16,10 @@ constexpr std::size_t kChunk = std::size_t{16} * 1024;
 constexpr std::size_t kChunkOverhead = 8 + hpke::kTagLen;  // at most: length and tag
 
 Result<EvidenceDocument> read_document(const HttpResponse& response, Bytes& raw) {
-  if (response.status == 429 || response.status == 503) {
-    return Error(ChannelError::kUnexpectedAnswer, "the worker's secure processor is busy (status " +
-                                                      std::to_string(response.status) + ")")
+  if (response.status == 429 || response.status >= 500) {
+    return Error(ChannelError::kBusy, "no evidence just now (status " +
+                                          std::to_string(response.status) +
+                                          "): the worker's secure processor, or what is before it")
         .with_remedy("try again in a few seconds, or let the policy take a beacon");
   }
   if (response.status != 200) {
@@ -71,11 +72,17 @@ class TlsChannel final : public WorkerChannel {
     if (!document.session) {
       return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
     }
+    hides_lengths_ = statement.security.padding != "none";
     return verify_session(*document.session, {ChannelKind::kTlsExporter, nonce, info.exporter,
                                               affirmed.statement_sha256(), statement.keys.session});
   }
 
   Result<HttpResponse> exchange(const HttpRequest& request) override {
+    if (hides_lengths_ && request.method == "POST") {
+      return Error(ChannelError::kLengthsShown,
+                   "the worker's statement says that lengths are hidden, which TLS records do not")
+          .with_remedy("use the oblivious channel: --channel ohttp");
+    }
     return http_->request(request);
   }
   [[nodiscard]] bool open() const override { return http_->open(); }
@@ -85,6 +92,7 @@ class TlsChannel final : public WorkerChannel {
 
  private:
   std::unique_ptr<HttpClient> http_;
+  bool hides_lengths_ = false;
 };
 
 // ---- Oblivious HTTP ----------------------------------------------------------------------------

@@ -78,7 +78,7 @@ int status_of(const Error& error) {
 HttpResponse failure(const HttpRequest& request, const Error& error) {
   log_failure("request not forwarded", error);
   const int status = status_of(error);
-  const std::string words = "ensconce proxy: nothing was sent on. " + error.to_string();
+  const std::string words = "ensconce proxy: no answer is passed on. " + error.to_string();
   if (request.target.starts_with("/v1/")) {
     return json_answer(status, json::Object{{"error", json::Object{
                                                           {"message", words},

@@ -383,7 +383,7 @@ Result<EvidenceDocument> AttestedWorker::introduce(const ByteArray<32>& nonce,
                                                    const ByteArray<32>& exporter, bool hardware) {
   std::shared_ptr<const Attested> attested;
   if (hardware) {
-    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce));
+    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce, channel_keys()));
   } else {
     const std::shared_lock lock(attested_mutex_);
     attested = current_;
@@ -457,8 +457,9 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
   KeysPtr keys;
   const auto freshness = query.find("freshness");
   if (freshness != query.end() && freshness->second == "hardware") {
-    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce));
-    keys = channel_keys().current;
+    const KeyPair pair = channel_keys();  // those the statement will name
+    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce, pair));
+    keys = pair.current;
   } else {
     const std::shared_lock lock(attested_mutex_);
     attested = current_;
@@ -487,7 +488,7 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
 }
 
 Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_hardware_evidence(
-    const ByteArray<32>& nonce) {
+    const ByteArray<32>& nonce, const KeyPair& keys) {
   {
     const std::unique_lock lock(attested_mutex_);
     const Millis now = deps_.clock.since_boot();
@@ -497,8 +498,7 @@ Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_ha
     }
     last_hardware_ = now;
   }
-  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested,
-                  attest(nonce, channel_keys(), std::nullopt));
+  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested, attest(nonce, keys, std::nullopt));
   const std::unique_lock lock(attested_mutex_);
   push_bounded(hardware_statements_, attested->digest, kHardwareStatements);
   return attested;

@@ -41,6 +41,8 @@ enum class ChannelError : std::uint8_t {
   kReceiptResponse,     // for another answer
   kReceiptSequence,     // no later than one that came before it
   kNoReceipt,           // the answer carries none
+  kBusy,                // the other side cannot answer just now
+  kLengthsShown,        // lengths are to be hidden, which this channel does not
   kUnexpectedAnswer,    // the peer answered something else than the protocol
 };
 CodeInfo error_info(ChannelError code);

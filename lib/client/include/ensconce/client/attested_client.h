@@ -124,6 +124,7 @@ class AttestedClient {
   AppraisalPolicy policy_;
   std::optional<Affirmation> affirmation_;
   std::optional<Error> refused_;  // for good
+  bool bound_anew_ = false;       // the channel was bound since the last affirm() began
   std::map<std::string, AppraisedModel, std::less<>> appraised_;
   std::uint64_t last_receipt_ = 0;  // its sequence, of the affirmed boot
   const Clock& clock_;

@@ -134,7 +134,8 @@ class AttestedWorker {
                                        const ConnectionInfo& connection);
   Result<HttpResponse> answer_served_list(const HttpRequest& request);
   Result<HttpResponse> answer_peer(const HttpRequest& request, const ConnectionInfo& connection);
-  Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce);
+  Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce,
+                                                                  const KeyPair& keys);
   [[nodiscard]] ReceiptSubject receipt_subject() const;
   [[nodiscard]] bool knows(const Sha256Digest& statement_digest) const;
 
