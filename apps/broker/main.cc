@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <csignal>
 #include <iostream>
 
 #include "ensconce/attestation/result/render.h"
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
 #include "ensconce/base/printable.h"
+#include "ensconce/base/stop_signals.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/keybroker/config.h"
 #include "ensconce/keybroker/key_broker.h"
@@ -112,13 +112,7 @@ void say_decision(const LogEntry& entry, const AttestationResult* result) {
 }
 
 Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, Random& random) {
-  // Signals are waited for below; threads started from here on inherit the mask.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  const StopSignals signals;
 
   const json::Value public_key = to_hex(state.signing_key.public_key().bytes);
   ENSC_TRY_ASSIGN(const std::unique_ptr<BrokerStore> store,
@@ -147,8 +141,7 @@ Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, 
             << std::endl;
   log_info("ready on " + config.address + ":" + std::to_string(server->port()) + ", " +
            std::to_string(broker->log_head().size) + " log entries");
-  int signal = 0;
-  sigwait(&signals, &signal);
+  signals.wait();
   log_info("stopping");
   server->stop();
   return ok();

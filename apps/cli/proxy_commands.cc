@@ -1,9 +1,6 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <condition_variable>
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -11,9 +8,9 @@
 #include <thread>
 
 #include "cli.h"
-#include "ensconce/attestation/result/render.h"
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
+#include "ensconce/base/stop_signals.h"
 #include "ensconce/client/proxy.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/net/server.h"
@@ -68,23 +65,16 @@ Result<int> proxy(const ProxyArguments& a, const Context& context) {
   ENSC_TRY_ASSIGN(options.choice, channel_choice(a.channel));
   options.max_idle_channels = a.threads;
 
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  const StopSignals signals;
 
   AttestedProxy attested(std::move(policy), std::move(options), context.clock, context.random);
   // A worker that is refused now is said so now, and not to the first program that asks.
   {
-    const ConnectOutcome outcome = attested.connect();
-    if (outcome.appraisal) {
-      say_verdict(*outcome.appraisal, false);
+    const AttestedProxy::Started started = attested.start();
+    if (started.appraisal) {
+      say_verdict(*started.appraisal, false);
     }
-    if (!outcome.client) {
-      return outcome.client.error();
-    }
+    ENSC_TRY(started.done);
   }
   ServerOptions server_options;
   server_options.address = listen.address;
@@ -112,8 +102,7 @@ Result<int> proxy(const ProxyArguments& a, const Context& context) {
                    {"ready", true}, {"url", base}, {"port", static_cast<int>(server->port())}})
             << std::endl;
   std::fprintf(stderr, "programs on this machine reach the worker at %s\n", base.c_str());
-  int signal = 0;
-  sigwait(&signals, &signal);
+  signals.wait();
   server->stop();
   return 0;
 }

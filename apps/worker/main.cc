@@ -13,6 +13,7 @@
 
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
+#include "ensconce/base/stop_signals.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/inference/onnxruntime.h"
 #include "ensconce/net/client.h"
@@ -133,13 +134,7 @@ Result<void> serve(const WorkerConfig& config) {
   ConfigfsTsmProvider provider(config.tsm_root, clock, random);
   HttpBroker broker(config.broker_url, config.broker_tls_pin);
   ENSC_TRY_ASSIGN(const std::unique_ptr<EngineFactory> engines, make_onnxruntime());
-  // Signals are waited for below; threads started from here on inherit the mask.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  const StopSignals signals;
 
   const WorkerDependencies dependencies{clock, random, provider, broker, *engines};
   ENSC_TRY_ASSIGN(const std::unique_ptr<AttestedWorker> worker,
@@ -169,8 +164,7 @@ Result<void> serve(const WorkerConfig& config) {
   }
   std::cout << json::write(json::Value(std::move(ready))) << std::endl;
   log_info("ready on " + config.listen.address + ":" + std::to_string(server->port()));
-  int signal = 0;
-  sigwait(&signals, &signal);
+  signals.wait();
   log_info("stopping");
   if (sealed != nullptr) {
     sealed->stop();

@@ -69,6 +69,16 @@ def start_proxy(running, channel):
     return process, ready["url"]
 
 
+def loopback_alone(running):
+    """What the proxy says in the clear is for this machine: no other address is listened on."""
+    for address in ("0.0.0.0:0", "192.0.2.1:0", "127.0.0.1"):
+        done = running.ensconce("proxy", running.worker_url, "--policy", running.client_policy,
+                                "--listen", address, expect=None)
+        expect(f"exit code for --listen {address}", done.returncode, 7)
+        if "loopback" not in done.stderr:
+            raise Failure(f"the refusal does not say why: {done.stderr}")
+
+
 def one_channel(running, channel, python):
     process, base = start_proxy(running, channel)
     expect_answer(base)
@@ -102,6 +112,7 @@ def main():
     python = arguments.python if has_triton(arguments.python) else None
     models = [*stack.MODELS, *simple.MODELS]
     with stack.start(models=models, bin_dir=arguments.bin) as running:
+        loopback_alone(running)
         proxies = [one_channel(running, channel, python)
                    for channel in ("tls", "ohttp", "ohttp-chunked")]
         for process, _ in proxies[1:-1]:

@@ -543,6 +543,37 @@ TEST_F(Oblivious, AFullKeyIsReplaced) {
   EXPECT_EQ(key.remember(Bytes{2}), GatewayKey::Seen::kReplayed);
 }
 
+TEST_F(Oblivious, AFullKeyOpensNothing) {
+  OhttpGateway gateway(random_, Padding::none(), [](const HttpRequest&) { return HttpResponse{}; });
+  const auto key = std::make_shared<GatewayKey>(hpke::Kem::kX25519, random_, 2);
+  gateway.install(key, nullptr);
+  const auto sealed = [&] {
+    HttpRequest out{"POST", std::string(kGatewayPath), {}, {}};
+    out.headers.set("Content-Type", std::string(kOhttpRequestType));
+    auto sealer = OhttpRequestSealer::start(key->key().config, false, random_).value();
+    out.body = sealer.seal(write_binary_request({"GET", "https", "", "/", {}, {}, {}}));
+    return out;
+  };
+  EXPECT_FALSE(gateway.wants_key());
+  EXPECT_EQ(gateway.handle(sealed()).status, 200);
+  EXPECT_TRUE(gateway.wants_key());
+  EXPECT_EQ(gateway.handle(sealed()).status, 200);
+  EXPECT_TRUE(problem(gateway.handle(sealed()), 503, "ohttp.key_full"));
+}
+
+TEST_F(Oblivious, TheGatewayTakesItsOwnMethodsAndTypes) {
+  HttpRequest request{"PUT", std::string(kGatewayPath), {}, {}};
+  EXPECT_TRUE(problem(send(request), 405, "server.method"));
+  request.method = "POST";
+  EXPECT_TRUE(problem(send(request), 415, "server.media_type"));
+  request.headers.set("Content-Type", std::string(kOhttpRequestType));
+  EXPECT_TRUE(problem(send(request), 400, "ohttp.form"));
+  request.method = "GET";
+  const HttpResponse keys = send(request);
+  EXPECT_EQ(keys.headers.get("Content-Type"), kOhttpKeysType);
+  EXPECT_EQ(parse_key_configs(keys.body).value().size(), 1U);
+}
+
 // ---- Attested TLS renewed ----------------------------------------------------------------------
 
 TEST_F(Oblivious, AttestedTlsOutlivesEvidenceAndKeys) {
@@ -620,6 +651,44 @@ TEST_F(Mutual, TwoWorkersAffirmEachOther) {
   ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
   EXPECT_TRUE(introduce(**outcome.client, *other_));
   EXPECT_TRUE(infer(**outcome.client));
+}
+
+TEST_F(Mutual, WhoWasAdmittedIsKnownUntilTheConnectionEnds) {
+  std::atomic<std::uint64_t> id = 0;
+  const auto server = serve(worker_->tls_identity(),
+                            [&](const HttpRequest& request, const ConnectionInfo& connection) {
+                              id = connection.id;
+                              return worker_->handle(request, connection);
+                            });
+  ClientOptions options;
+  options.identity = other_->tls_identity();
+  const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+  const ConnectOutcome outcome = AttestedClient::connect(test::local("https", server->port()),
+                                                         policy, options, client_clock_, random_);
+  ASSERT_TRUE(outcome.client);
+  const auto peer = [&] {
+    ConnectionInfo connection;
+    connection.id = id;
+    return worker_->peer_of(connection);
+  };
+  EXPECT_FALSE(peer());
+  ASSERT_TRUE(introduce(**outcome.client, *other_));
+  ASSERT_TRUE(peer());
+  EXPECT_EQ(peer()->measurement(), to_bytes(ByteView(measurement())));
+  worker_->forget_connection(id);
+  EXPECT_FALSE(peer());
+  ASSERT_TRUE(introduce(**outcome.client, *other_));
+  ASSERT_TRUE(peer());
+  pass(minutes(21));  // past the affirmation, whose evidence may be 20 minutes old
+  EXPECT_FALSE(peer());
+}
+
+TEST_F(Mutual, APolicyOfAnotherRoleEndsTheBoot) {
+  const auto path = scratch("no-peers.toml");
+  ASSERT_TRUE(write_file_atomically(path, as_bytes(client_policy())));
+  WorkerConfig judging = config();
+  judging.peer_policy = path;
+  EXPECT_TRUE(refused_with(boot(judging), ServerError::kConfig));
 }
 
 TEST_F(Mutual, AClientWithoutEvidenceIsStillServed) { EXPECT_TRUE(infer(*client())); }

@@ -97,22 +97,11 @@ class TlsChannel final : public WorkerChannel {
 
 // ---- Oblivious HTTP ----------------------------------------------------------------------------
 
-// Fields of one hop, and those the outer request sets for itself.
-bool stays_outside(std::string_view lower_name) {
-  return lower_name == "host" || lower_name == "connection" || lower_name == "content-length" ||
-         lower_name == "transfer-encoding" || lower_name == "keep-alive" || lower_name == "te" ||
-         lower_name == "upgrade" || lower_name == "proxy-connection";
-}
-
 BinaryRequest to_binary(const HttpRequest& request, const std::string& authority) {
   BinaryRequest out{request.method, "https", authority, request.target, {}, request.body, {}};
   for (const HttpHeader& header : request.headers.all()) {
-    std::string name = header.name;
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
-      return static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    });
-    if (!stays_outside(name)) {
-      out.headers.push_back({std::move(name), header.value});
+    if (!is_hop_field(header.name)) {
+      out.headers.push_back({lower_name(header.name), header.value});
     }
   }
   return out;

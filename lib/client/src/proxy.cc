@@ -1,7 +1,6 @@
 #include "ensconce/client/proxy.h"
 
 #include <algorithm>
-#include <array>
 
 #include "ensconce/base/log.h"
 #include "ensconce/codec/json.h"
@@ -10,24 +9,6 @@ namespace ensconce {
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-bool same_text(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
-}
-
-// Fields of one hop (RFC 9110 section 7.6.1), and what only this hop needs.
-bool is_hop_field(std::string_view name) {
-  constexpr std::array<std::string_view, 11> kHop{
-      "Connection", "Content-Length",   "Expect",
-      "Host",       "Keep-Alive",       "Proxy-Authorization",
-      "TE",         "Proxy-Connection", "Transfer-Encoding",
-      "Trailer",    "Upgrade"};
-  return std::any_of(kHop.begin(), kHop.end(),
-                     [&](std::string_view hop) { return same_text(hop, name); });
-}
-
 // is_loopback_name takes "localhost", "127.0.0.1" or "[::1]", with any port.
 bool is_loopback_name(std::string_view authority) {
   const std::size_t end = authority.starts_with('[') ? authority.find(']') : authority.find(':');
@@ -35,7 +16,7 @@ bool is_loopback_name(std::string_view authority) {
   if (host.starts_with('[')) {
     host.remove_prefix(1);
   }
-  return same_text(host, "localhost") || host == "127.0.0.1" || host == "::1";
+  return lower_name(host) == "localhost" || host == "127.0.0.1" || host == "::1";
 }
 
 bool means_this_machine(const HttpRequest& request) {
@@ -101,6 +82,15 @@ ConnectOutcome AttestedProxy::connect() {
                                  options_.choice, &cache_);
 }
 
+AttestedProxy::Started AttestedProxy::start() {
+  ConnectOutcome outcome = connect();
+  if (!outcome.client) {
+    return {std::move(outcome.appraisal), outcome.client.error()};
+  }
+  give_back(*std::move(outcome.client));
+  return {std::move(outcome.appraisal), ok()};
+}
+
 AttestedProxy::Channel AttestedProxy::take() {
   const std::lock_guard lock(mutex_);
   while (!idle_.empty()) {
@@ -121,47 +111,44 @@ void AttestedProxy::give_back(Channel channel) {
 }
 
 Result<void> AttestedProxy::warm() {
-  Channel channel = take();
-  if (channel != nullptr) {
-    const Result<void> renewed = channel->keep_warm();
-    if (renewed) {
+  std::vector<Channel> idle;
+  {
+    const std::lock_guard lock(mutex_);
+    idle.swap(idle_);
+  }
+  bool warm = false;
+  for (Channel& channel : idle) {
+    if (const Result<void> renewed = channel->keep_warm(); renewed) {
+      warm = warm || channel->open();
       give_back(std::move(channel));
-      return ok();
+    } else {
+      log_failure("a channel to the worker was not renewed", renewed.error());
     }
-    log_failure("the worker's channel was not renewed", renewed.error());
   }
-  ConnectOutcome outcome = connect();
-  if (!outcome.client) {
-    return outcome.client.error();
-  }
-  give_back(*std::move(outcome.client));
-  return ok();
+  return warm ? ok() : start().done;
 }
 
 // A channel that was idle may have been closed meanwhile, and a refused one is of no use: either is
 // replaced once by a new one, which is verified like the first. What is asked of a model changes
 // nothing, so that asking twice does no harm.
-Result<HttpResponse> AttestedProxy::forward(const HttpRequest& request) {
+Result<HttpResponse> AttestedProxy::forward(HttpRequest request) {
   if (Channel idle = take(); idle != nullptr) {
-    HttpRequest copy = request;
-    Result<HttpResponse> answer = idle->forward(std::move(copy));
-    if (answer || idle->open()) {
-      if (idle->open()) {
-        give_back(std::move(idle));
-      }
+    Result<HttpResponse> answer = idle->forward(HttpRequest(request));
+    const bool open = idle->open();
+    give_back(std::move(idle));
+    if (answer || open) {
+      wipe(request.body.data(), request.body.size());
       return answer;
     }
   }
   ConnectOutcome outcome = connect();
   if (!outcome.client) {
+    wipe(request.body.data(), request.body.size());
     return outcome.client.error();
   }
   Channel channel = *std::move(outcome.client);
-  HttpRequest copy = request;
-  Result<HttpResponse> answer = channel->forward(std::move(copy));
-  if (channel->open()) {
-    give_back(std::move(channel));
-  }
+  Result<HttpResponse> answer = channel->forward(std::move(request));
+  give_back(std::move(channel));
   return answer;
 }
 
@@ -217,8 +204,7 @@ HttpResponse AttestedProxy::handle(const HttpRequest& request) {
     }
   }
   inner.body = request.body;
-  Result<HttpResponse> answer = forward(inner);
-  wipe(inner.body.data(), inner.body.size());
+  Result<HttpResponse> answer = forward(std::move(inner));
   if (!answer) {
     return failure(request, answer.error());
   }

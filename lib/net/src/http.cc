@@ -55,6 +55,22 @@ bool same_name(std::string_view a, std::string_view b) {
                                             [](char x, char y) { return lower(x) == lower(y); });
 }
 
+std::string lower_name(std::string_view name) {
+  std::string out(name);
+  std::transform(out.begin(), out.end(), out.begin(), lower);
+  return out;
+}
+
+bool is_hop_field(std::string_view name) {
+  constexpr std::array<std::string_view, 11> kHop{
+      "connection", "content-length",   "expect",
+      "host",       "keep-alive",       "te",
+      "trailer",    "proxy-connection", "proxy-authorization",
+      "upgrade",    "transfer-encoding"};
+  return std::any_of(kHop.begin(), kHop.end(),
+                     [&](std::string_view hop) { return same_name(hop, name); });
+}
+
 bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {

@@ -379,6 +379,16 @@ Result<HttpResponse> AttestedWorker::answer_peer(const HttpRequest& request,
                        json::write(json::Object{{"affirmed_until", to_rfc3339(peer.expires())}}));
 }
 
+EvidenceDocument AttestedWorker::document_of(const Attested& attested) {
+  return {attested.statement,
+          attested.beacon,
+          {attested.hardware.evidence},
+          attested.hardware.endorsements,
+          attested.hardware.missing,
+          std::nullopt,
+          std::nullopt};
+}
+
 Result<EvidenceDocument> AttestedWorker::introduce(const ByteArray<32>& nonce,
                                                    const ByteArray<32>& exporter, bool hardware) {
   std::shared_ptr<const Attested> attested;
@@ -388,13 +398,7 @@ Result<EvidenceDocument> AttestedWorker::introduce(const ByteArray<32>& nonce,
     const std::shared_lock lock(attested_mutex_);
     attested = current_;
   }
-  EvidenceDocument document{attested->statement,
-                            attested->beacon,
-                            {attested->hardware.evidence},
-                            attested->hardware.endorsements,
-                            attested->hardware.missing,
-                            std::nullopt,
-                            std::nullopt};
+  EvidenceDocument document = document_of(*attested);
   document.session = prove_session(session_key_, ChannelKind::kTlsPeer, nonce, exporter,
                                    attested->digest, deps_.clock.now());
   return document;
@@ -465,13 +469,7 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
     attested = current_;
     keys = keys_.current;
   }
-  EvidenceDocument document{attested->statement,
-                            attested->beacon,
-                            {attested->hardware.evidence},
-                            attested->hardware.endorsements,
-                            attested->hardware.missing,
-                            std::nullopt,
-                            std::nullopt};
+  EvidenceDocument document = document_of(*attested);
   if (ohttp) {
     document.ohttp_key = keys->ohttp->key().config.encoded;
     document.session = prove_session(session_key_, ChannelKind::kOhttpKey, nonce,

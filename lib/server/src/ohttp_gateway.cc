@@ -25,21 +25,6 @@ std::vector<OhttpAlgorithms> algorithms() {
           {Kdf::kHkdfSha256, Aead::kChaCha20Poly1305}};
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
-// Fields that speak of one hop (RFC 9110 section 7.6.1) or of a body's length mean nothing inside.
-bool is_hop_field(std::string_view lower_name) {
-  constexpr std::array<std::string_view, 8> kHop{"connection",        "content-length",   "host",
-                                                 "keep-alive",        "proxy-connection", "te",
-                                                 "transfer-encoding", "upgrade"};
-  return std::find(kHop.begin(), kHop.end(), lower_name) != kHop.end();
-}
-
 Result<HttpRequest> inner_request(ByteView bhttp) {
   ENSC_TRY_ASSIGN(BinaryRequest binary, parse_binary_request(bhttp));
   if (binary.path.empty() || binary.path.front() != '/') {
@@ -62,7 +47,7 @@ BinaryResponse inner_response(HttpResponse& response, bool chunked) {
   BinaryResponse out;
   out.status = response.status;
   for (const HttpHeader& header : response.headers.all()) {
-    std::string name = lower(header.name);
+    std::string name = lower_name(header.name);
     if (!is_hop_field(name)) {
       BinaryFields& to = chunked && name == kReceiptField ? out.trailers : out.headers;
       to.push_back({std::move(name), header.value});

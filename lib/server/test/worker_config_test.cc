@@ -54,6 +54,34 @@ TEST(WorkerConfig, ReadsEveryKey) {
   EXPECT_EQ(config.models.at(0).minimum_version, 2U);
 }
 
+TEST(WorkerConfig, ReadsWhatIsOptional) {
+  const WorkerConfig plain = parse_worker_config(good(), "worker.toml").value();
+  EXPECT_FALSE(plain.listen_sealed);
+  EXPECT_EQ(plain.padding, Padding::none());
+  EXPECT_EQ(plain.ohttp_kem, hpke::Kem::kX25519);
+  EXPECT_TRUE(plain.peer_policy.empty());
+  const WorkerConfig config =
+      parse_worker_config(
+          "listen_sealed = \"[::1]:9000\"\npadding = \"bucket:4096\"\nohttp_kem = \"p256\"\n"
+          "peer_policy = \"peers.toml\"\n" +
+              good(),
+          "worker.toml")
+          .value();
+  EXPECT_EQ(config.listen_sealed->address, "[::1]");
+  EXPECT_EQ(config.listen_sealed->port, 9000);
+  EXPECT_EQ(config.padding, Padding::bucket(4096));
+  EXPECT_EQ(config.ohttp_kem, hpke::Kem::kP256);
+  EXPECT_EQ(config.peer_policy, "peers.toml");
+}
+
+TEST(WorkerConfig, RejectsOptionalValuesOfAnotherForm) {
+  for (const char* line :
+       {"listen_sealed = \"127.0.0.1\"\n", "padding = \"bucket:0\"\n", "padding = \"some\"\n",
+        "padding = 1\n", "ohttp_kem = \"p521\"\n", "peer_policy = 1\n"}) {
+    expect_refused(line + good());
+  }
+}
+
 TEST(WorkerConfig, RejectsUnknownKeys) {
   expect_refused("more = 1\n" + good());
   expect_refused(good() + "more = 1\n");

@@ -24,9 +24,15 @@ class AttestedProxy {
   // Clock and randomness are borrowed.
   AttestedProxy(AppraisalPolicy policy, ProxyOptions options, const Clock& clock, Random& random);
 
-  // warm opens a channel if there is none, for a start that says at once what is wrong, and renews
-  // those that are idle. The appraisal, where it came to one, explains the outcome.
-  ConnectOutcome connect();
+  // start opens the first channel, for a program that says at once what is wrong. The appraisal,
+  // where it came to one, explains either outcome.
+  struct Started {
+    std::optional<AttestationResult> appraisal;
+    Result<void> done;
+  };
+  Started start();
+  // warm renews the channels that are idle when their time has come, and opens one where none is
+  // left.
   Result<void> warm();
 
   // handle answers one request. Only a client that means this machine is served: a Host or Origin
@@ -35,9 +41,10 @@ class AttestedProxy {
 
  private:
   using Channel = std::unique_ptr<AttestedClient>;
+  ConnectOutcome connect();
   Channel take();
   void give_back(Channel channel);
-  Result<HttpResponse> forward(const HttpRequest& request);
+  Result<HttpResponse> forward(HttpRequest request);
   [[nodiscard]] HttpResponse status();
 
   const AppraisalPolicy policy_;

@@ -82,6 +82,13 @@ struct ConnectionInfo {
   Bytes peer_certificate_der;  // empty when the peer showed none
 };
 
+// lower_name writes a field name as binary HTTP and HTTP/2 do: A to Z in lower case.
+std::string lower_name(std::string_view name);
+// is_hop_field says of a field name, in either case, that it speaks of one connection or frames one
+// message (RFC 9110 section 7.6.1), so that it is not passed on: Host, Content-Length and Expect
+// too.
+bool is_hop_field(std::string_view name);
+
 // path_of returns the part of a target before '?'. It borrows.
 std::string_view path_of(std::string_view target);
 

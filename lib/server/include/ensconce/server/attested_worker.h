@@ -122,6 +122,8 @@ class AttestedWorker {
                                                  const KeyPair& keys, std::optional<Bytes> beacon);
   [[nodiscard]] HttpResponse handle_inside(const HttpRequest& request,
                                            const ConnectionInfo& connection, bool lengths_hidden);
+  // document_of has no session proof yet.
+  static EvidenceDocument document_of(const Attested& attested);
   Result<void> read_peer_policy();
   Result<void> start_epoch();
   Result<void> load(const WorkerModelConfig& model);
