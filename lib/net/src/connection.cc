@@ -29,8 +29,6 @@ using boost::system::error_code;
 constexpr std::size_t kReadStep = std::size_t{128} * 1024;
 constexpr std::size_t kBodyStep = std::size_t{256} * 1024;
 constexpr std::size_t kRecord = std::size_t{16} * 1024;
-constexpr std::size_t kLingerBytes = std::size_t{8} * 1024 * 1024;
-constexpr std::chrono::milliseconds kGoodbye{1'000};
 
 // WipingAllocator leaves nothing of an input behind in freed memory.
 template <typename T>
@@ -51,26 +49,17 @@ using Buffer = beast::basic_flat_buffer<WipingAllocator<char>>;
 
 using Parser = http::request_parser<SinkBody>;
 
-std::uint64_t next_id() {
-  // Of the process, so that one handler may serve several servers. Only its being unique matters.
-  static std::atomic<std::uint64_t> last = 0;
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
 // HttpConnection is a state machine: `step` goes on until the socket would block, then waits for
 // it. What the socket gives is read straight to where it stays, under TLS as well.
 class HttpConnection final : public Connection,
                              public std::enable_shared_from_this<HttpConnection> {
  public:
-  HttpConnection(ConnectionHost& host, tcp::socket socket, tls::SessionPtr ssl)
+  HttpConnection(ConnectionHost& host, ServerStream stream, ConnectionInfo info)
       : host_(host),
-        stream_(std::move(socket), std::move(ssl)),
+        stream_(std::move(stream)),
         timer_(stream_.socket().get_executor()),
-        sink_(host.body_budget(), request_.body, host.limits().max_body) {
-    info_.id = next_id();
-    info_.peer = stream_.peer();
-    info_.tls = stream_.has_tls();
-  }
+        info_(std::move(info)),
+        sink_(host.body_budget(), request_.body, host.limits().max_body) {}
   ~HttpConnection() override {
     sink_.drop();
     out_.drop();
@@ -84,13 +73,7 @@ class HttpConnection final : public Connection,
   asio::any_io_executor executor() override { return stream_.socket().get_executor(); }
 
   void start() override {
-    if (stream_.has_tls()) {
-      state_ = State::kHandshake;
-      idle_ = true;
-      set_deadline(host_.limits().handshake_timeout);
-    } else {
-      expect_request();
-    }
+    expect_request();
     step();
   }
   void drain() override {
@@ -103,7 +86,7 @@ class HttpConnection final : public Connection,
   void abort() override { shut(); }
 
  private:
-  enum class State : std::uint8_t { kHandshake, kHead, kBody, kChunks, kHandler, kWrite, kLinger };
+  enum class State : std::uint8_t { kHead, kBody, kChunks, kHandler, kWrite, kLinger };
 
   void step() {
     while (stream_.is_open()) {
@@ -127,8 +110,6 @@ class HttpConnection final : public Connection,
 
   Io advance() {
     switch (state_) {
-      case State::kHandshake:
-        return handshake();
       case State::kHead:
         return read_parsed([this] { return parser_->is_header_done(); }, &HttpConnection::on_head);
       case State::kBody:
@@ -143,17 +124,6 @@ class HttpConnection final : public Connection,
         return linger();
     }
     return Io::kEnd;
-  }
-
-  Io handshake() {
-    const Io io = stream_.handshake(info_);
-    if (io == Io::kEnd) {
-      return finish();
-    }
-    if (io == Io::kDone) {
-      expect_request();
-    }
-    return io;
   }
 
   void expect_request() {
@@ -398,8 +368,7 @@ class HttpConnection final : public Connection,
     return Io::kEnd;
   }
 
-  // finish ends TLS and our direction of the connection, and reads on for a moment: closing with
-  // unread bytes would reset the connection and take our last answer with it.
+  // finish ends TLS and our direction of the connection, and lingers for a moment.
   Io finish() {
     idle_ = false;
     parser_.reset();
@@ -418,19 +387,11 @@ class HttpConnection final : public Connection,
   }
 
   Io linger() {
-    std::array<std::uint8_t, kRecord> block;  // NOLINT(*-member-init): nobody reads it
-    while (discarded_ < kLingerBytes) {
-      const Transfer in = stream_.read_below(block.data(), block.size());
-      if (in.outcome == Io::kWantRead) {
-        return in.outcome;
-      }
-      if (in.outcome == Io::kEnd) {
-        break;
-      }
-      discarded_ += in.len;
+    const Io io = stream_.linger();
+    if (io == Io::kEnd) {
+      shut();
     }
-    shut();
-    return Io::kEnd;
+    return io;
   }
 
   void shut() {
@@ -500,7 +461,6 @@ class HttpConnection final : public Connection,
   Outgoing out_;
   std::size_t body_len_ = 0;
   std::size_t filled_ = 0;
-  std::size_t discarded_ = 0;
   bool timer_running_ = false;
   bool interim_ = false;  // what is sent is a 100 Continue
   bool keep_alive_ = false;
@@ -510,9 +470,9 @@ class HttpConnection final : public Connection,
 
 }  // namespace
 
-std::shared_ptr<Connection> make_connection(ConnectionHost& host, tcp::socket socket,
-                                            tls::SessionPtr ssl) {
-  return std::make_shared<HttpConnection>(host, std::move(socket), std::move(ssl));
+std::shared_ptr<Connection> make_connection(ConnectionHost& host, ServerStream stream,
+                                            ConnectionInfo info) {
+  return std::make_shared<HttpConnection>(host, std::move(stream), std::move(info));
 }
 
 }  // namespace ensconce::internal

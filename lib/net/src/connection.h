@@ -1,13 +1,13 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <memory>
+#include <optional>
 
 #include "body_sink.h"
 #include "ensconce/net/server.h"
-#include "tls.h"
+#include "server_stream.h"
 
 namespace ensconce::internal {
 
@@ -27,12 +27,14 @@ class ConnectionHost {
   virtual BodyBudget& body_budget() = 0;
   [[nodiscard]] virtual HttpResponse handle(const HttpRequest& request,
                                             const ConnectionInfo& info) const = 0;
-  // forget is the last a connection calls.
-  virtual void forget(const void* connection, std::uint64_t id) = 0;
+  // established takes over a connection whose handshake is done.
+  virtual void established(ServerStream stream, ConnectionInfo info) = 0;
+  // forget is the last a connection calls; `ended` is its id, unless another goes on under it.
+  virtual void forget(const void* connection, std::optional<std::uint64_t> ended) = 0;
 };
 
-// Connection reads requests and answers them until either side ends it. It keeps itself alive while
-// it waits for something, on a strand of its own: start, drain and abort run there.
+// Connection is served until either side ends it. It keeps itself alive while it waits for
+// something, on a strand of its own: start, drain and abort run there.
 class Connection {
  public:
   Connection() = default;
@@ -47,9 +49,13 @@ class Connection {
   virtual void abort() = 0;
 };
 
-// make_connection serves an accepted socket, over TLS if there is a session on it.
-std::shared_ptr<Connection> make_connection(ConnectionHost& host,
-                                            boost::asio::ip::tcp::socket socket,
-                                            tls::SessionPtr ssl);
+// make_handshake takes a stream through TLS and hands it to ConnectionHost::established. Any
+// stranger may cause that work, so it belongs on another thread than the requests of those who are
+// in already.
+std::shared_ptr<Connection> make_handshake(ConnectionHost& host, ServerStream stream,
+                                           ConnectionInfo info);
+// make_connection reads requests from a stream and answers them; TLS, if any, is established.
+std::shared_ptr<Connection> make_connection(ConnectionHost& host, ServerStream stream,
+                                            ConnectionInfo info);
 
 }  // namespace ensconce::internal

@@ -1,6 +1,11 @@
 #include "ensconce/net/server.h"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -26,6 +31,18 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 
+// give_way lets this thread run after those that serve whoever is in already.
+void give_way() {
+  constexpr int kNice = 5;
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNice);
+}
+
+std::uint64_t next_id() {
+  // Of the process, so that one handler may serve several servers. Only its being unique matters.
+  static std::atomic<std::uint64_t> last = 0;
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 }  // namespace
 
 // Impl accepts connections and keeps count of them, from start to stop.
@@ -35,14 +52,17 @@ class HttpServer::Impl final : public internal::ConnectionHost {
       : options_(std::move(options)),
         handler_(std::move(handler)),
         body_budget_(options_.limits.max_body_bytes_in_flight),
+        has_tls_(options_.tls.has_value()),
         pool_(std::max(options_.handler_threads, 1U)),
         ioc_(static_cast<int>(std::max(options_.io_threads, 1U))),
-        acceptor_(asio::make_strand(ioc_)),
+        handshakes_(static_cast<int>(std::max(options_.io_threads, 1U))),
+        acceptor_(asio::make_strand(door())),
         retry_(acceptor_.get_executor()) {}
 
   Result<void> start();
   void stop();
   Result<void> set_identity(const TlsIdentity& identity);
+  [[nodiscard]] bool has_tls() const { return has_tls_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
 
   [[nodiscard]] const ServerLimits& limits() const override { return options_.limits; }
@@ -54,11 +74,16 @@ class HttpServer::Impl final : public internal::ConnectionHost {
   internal::BodyBudget& body_budget() override { return body_budget_; }
   [[nodiscard]] HttpResponse handle(const HttpRequest& request,
                                     const ConnectionInfo& info) const override;
-  void forget(const void* connection, std::uint64_t id) override;
+  void established(internal::ServerStream stream, ConnectionInfo info) override;
+  void forget(const void* connection, std::optional<std::uint64_t> ended) override;
 
  private:
+  // door is where connections are accepted: before the handshake, if there is one.
+  asio::io_context& door() { return has_tls_ ? handshakes_ : ioc_; }
+  void run_threads();
   void accept();
   void accepted(tcp::socket socket);
+  void begin(const std::shared_ptr<internal::Connection>& connection);
   template <typename F>
   void for_each_connection(F f);
 
@@ -79,15 +104,17 @@ class HttpServer::Impl final : public internal::ConnectionHost {
   std::mutex stop_mutex_;
   bool stopped_ = false;
 
+  const bool has_tls_;
   asio::thread_pool pool_;
   asio::io_context ioc_;
+  asio::io_context handshakes_;
   tcp::acceptor acceptor_;
   asio::steady_timer retry_;
   std::vector<std::thread> threads_;
 };
 
 Result<void> HttpServer::Impl::start() {
-  if (options_.tls.has_value()) {
+  if (has_tls_) {
     ENSC_TRY(set_identity(*options_.tls));
     options_.tls.reset();  // wiped; OpenSSL has its own copy
   }
@@ -113,20 +140,31 @@ Result<void> HttpServer::Impl::start() {
   }
   port_ = acceptor_.local_endpoint(ec).port();
   asio::post(acceptor_.get_executor(), [this] { accept(); });
-  for (unsigned i = 0; i < std::max(options_.io_threads, 1U); ++i) {
-    threads_.emplace_back([this] {
-      const auto work = asio::make_work_guard(ioc_);
-      for (;;) {
-        try {
-          ioc_.run();
-          return;
-        } catch (const std::exception&) {
-          log_error("a connection ended by an exception");
-        }
-      }
-    });
-  }
+  run_threads();
   return ok();
+}
+
+void HttpServer::Impl::run_threads() {
+  const auto run = [](asio::io_context& context) {
+    const auto work = asio::make_work_guard(context);
+    for (;;) {
+      try {
+        context.run();
+        return;
+      } catch (const std::exception&) {
+        log_error("a connection ended by an exception");
+      }
+    }
+  };
+  for (unsigned i = 0; i < std::max(options_.io_threads, 1U); ++i) {
+    threads_.emplace_back([this, run] { run(ioc_); });
+    if (has_tls_) {
+      threads_.emplace_back([this, run] {
+        give_way();
+        run(handshakes_);
+      });
+    }
+  }
 }
 
 Result<void> HttpServer::Impl::set_identity(const TlsIdentity& identity) {
@@ -162,35 +200,50 @@ void HttpServer::Impl::accept() {
       return;
     }
   }
-  acceptor_.async_accept(asio::make_strand(ioc_), [this](const error_code& ec, tcp::socket socket) {
-    if (ec == asio::error::operation_aborted) {
-      return;
-    }
-    if (ec) {  // out of descriptors, most likely
-      retry_.expires_after(std::chrono::milliseconds(100));
-      retry_.async_wait([this](const error_code&) { accept(); });
-      return;
-    }
-    accepted(std::move(socket));
-    accept();
-  });
+  acceptor_.async_accept(asio::make_strand(door()),
+                         [this](const error_code& ec, tcp::socket socket) {
+                           if (ec == asio::error::operation_aborted) {
+                             return;
+                           }
+                           if (ec) {  // out of descriptors, most likely
+                             retry_.expires_after(std::chrono::milliseconds(100));
+                             retry_.async_wait([this](const error_code&) { accept(); });
+                             return;
+                           }
+                           accepted(std::move(socket));
+                           accept();
+                         });
 }
 
 void HttpServer::Impl::accepted(tcp::socket socket) {
   error_code ec;
   socket.set_option(tcp::no_delay(true), ec);
   tls::SessionPtr ssl;
-  {
+  if (has_tls_) {
     const std::lock_guard lock(identity_mutex_);
-    if (identity_) {
-      ssl = tls::make_server_session(identity_.get(), socket.native_handle());
-      if (!ssl) {
-        log_error("no memory for a TLS session");
-        return;
-      }
+    ssl = tls::make_server_session(identity_.get(), socket.native_handle());
+    if (!ssl) {
+      log_error("no memory for a TLS session");
+      return;
     }
   }
-  const auto connection = internal::make_connection(*this, std::move(socket), std::move(ssl));
+  internal::ServerStream stream(std::move(socket), std::move(ssl));
+  ConnectionInfo info;
+  info.id = next_id();
+  info.peer = stream.peer();
+  info.tls = has_tls_;
+  begin(has_tls_ ? internal::make_handshake(*this, std::move(stream), std::move(info))
+                 : internal::make_connection(*this, std::move(stream), std::move(info)));
+}
+
+void HttpServer::Impl::established(internal::ServerStream stream, ConnectionInfo info) {
+  if (!stream.move_to(asio::make_strand(ioc_))) {
+    log_error("a connection was lost between two threads");
+  }
+  begin(internal::make_connection(*this, std::move(stream), std::move(info)));
+}
+
+void HttpServer::Impl::begin(const std::shared_ptr<internal::Connection>& connection) {
   {
     const std::lock_guard lock(mutex_);
     if (!stopping_) {
@@ -202,10 +255,10 @@ void HttpServer::Impl::accepted(tcp::socket socket) {
   asio::dispatch(connection->executor(), [connection] { connection->start(); });
 }
 
-void HttpServer::Impl::forget(const void* connection, std::uint64_t id) {
-  if (options_.on_closed) {
+void HttpServer::Impl::forget(const void* connection, std::optional<std::uint64_t> ended) {
+  if (ended && options_.on_closed) {
     try {
-      options_.on_closed(id);
+      options_.on_closed(*ended);
     } catch (...) {
       log_error("what was to be told of a closed connection threw");
     }
@@ -265,6 +318,7 @@ void HttpServer::Impl::stop() {
     changed_.wait(lock, all_gone);
   }
   pool_.join();
+  handshakes_.stop();
   ioc_.stop();
   for (std::thread& thread : threads_) {
     thread.join();
@@ -288,6 +342,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(ServerOptions options, Htt
 
 std::uint16_t HttpServer::port() const { return impl_->port(); }
 Result<void> HttpServer::set_identity(TlsIdentity identity) {
+  if (!impl_->has_tls()) {
+    return Error(NetError::kInvalidArgument, "a server without TLS takes no identity");
+  }
   return impl_->set_identity(identity);
 }
 void HttpServer::stop() { impl_->stop(); }

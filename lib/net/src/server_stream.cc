@@ -2,8 +2,11 @@
 
 #include <openssl/err.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <utility>
 
 namespace ensconce::internal {
 
@@ -11,6 +14,9 @@ namespace {
 
 using boost::asio::ip::tcp;
 using boost::system::error_code;
+
+constexpr std::size_t kDiscardStep = std::size_t{16} * 1024;
+constexpr std::size_t kDiscardAtMost = std::size_t{8} * 1024 * 1024;
 
 std::string text_of(const tcp::endpoint& endpoint) {
   const std::string address = endpoint.address().to_string();
@@ -88,12 +94,16 @@ Transfer ServerStream::write(const void* data, std::size_t len) {
   return {errno == EAGAIN || errno == EINTR ? Io::kWantWrite : Io::kEnd};
 }
 
-Transfer ServerStream::read_below(void* out, std::size_t len) {
-  const ssize_t n = ::recv(socket_.native_handle(), out, len, MSG_DONTWAIT);
-  if (n > 0) {
-    return {Io::kDone, static_cast<std::size_t>(n)};
+Io ServerStream::linger() {
+  std::array<std::uint8_t, kDiscardStep> block;  // NOLINT(*-member-init): nobody reads it
+  while (discarded_ < kDiscardAtMost) {
+    const ssize_t n = ::recv(socket_.native_handle(), block.data(), block.size(), MSG_DONTWAIT);
+    if (n <= 0) {
+      return n < 0 && errno == EAGAIN ? Io::kWantRead : Io::kEnd;
+    }
+    discarded_ += static_cast<std::size_t>(n);
   }
-  return {n < 0 && errno == EAGAIN ? Io::kWantRead : Io::kEnd};
+  return Io::kEnd;
 }
 
 void ServerStream::end_tls() {
@@ -114,6 +124,23 @@ bool ServerStream::end_sending() {
 void ServerStream::close() {
   error_code ec;
   socket_.close(ec);
+}
+
+bool ServerStream::move_to(const boost::asio::any_io_executor& executor) {
+  error_code ec;
+  const tcp protocol = socket_.local_endpoint(ec).protocol();
+  tcp::socket moved(executor);
+  if (!ec) {
+    const int fd = socket_.release(ec);
+    if (!ec) {
+      moved.assign(protocol, fd, ec);
+      if (ec) {
+        ::close(fd);
+      }
+    }
+  }
+  socket_ = std::move(moved);
+  return !ec;
 }
 
 }  // namespace ensconce::internal

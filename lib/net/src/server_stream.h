@@ -1,6 +1,8 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -32,19 +34,26 @@ class ServerStream {
   Io handshake(ConnectionInfo& info);
   Transfer read(void* out, std::size_t len);
   Transfer write(const void* data, std::size_t len);
-  // read_below reads past TLS, to throw away what a peer still sends.
-  Transfer read_below(void* out, std::size_t len);
   // end_tls says close_notify; end_sending closes our direction, and is false if that failed.
   void end_tls();
   bool end_sending();
+  // linger reads past TLS and throws away what a peer still sends, up to a bound: closing with
+  // unread bytes would reset the connection and take our last words with it. kWantRead or kEnd.
+  Io linger();
   void close();
+  // move_to gives the socket to another executor; nothing waits on it. False if that failed.
+  bool move_to(const boost::asio::any_io_executor& executor);
 
  private:
   Io tls_outcome(int ret);
 
   boost::asio::ip::tcp::socket socket_;
   tls::SessionPtr ssl_;
+  std::size_t discarded_ = 0;
   bool tls_broken_ = false;
 };
+
+// How long a peer has to take our last words.
+inline constexpr std::chrono::milliseconds kGoodbye{1'000};
 
 }  // namespace ensconce::internal

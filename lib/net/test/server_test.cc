@@ -557,6 +557,11 @@ TEST(HttpServer, GivesNewConnectionsTheNewIdentity) {
   EXPECT_EQ(before->request(post("/", {}))->status, 200);
 }
 
+TEST(HttpServer, TakesNoIdentityWithoutTls) {
+  const auto server = serve(ServerOptions{});
+  EXPECT_TRUE(server->set_identity(test::make_identity()).error().is(NetError::kInvalidArgument));
+}
+
 TEST(HttpServer, RejectsIdentitiesThatDoNotFit) {
   TlsIdentity mixed = test::make_identity();
   mixed.private_key_der =

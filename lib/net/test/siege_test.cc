@@ -147,11 +147,13 @@ std::unique_ptr<HttpServer> serve(Closings& closings) {
 // Latencies are what the clients of one window waited, in microseconds.
 struct Latencies {
   std::vector<double> values;
+  std::vector<double> connects;  // handshakes included
   std::uint64_t connections = 0;
   std::uint64_t failed = 0;
 
   void add(const Latencies& other) {
     values.insert(values.end(), other.values.begin(), other.values.end());
+    connects.insert(connects.end(), other.connects.begin(), other.connects.end());
     connections += other.connections;
     failed += other.failed;
   }
@@ -174,11 +176,15 @@ Latencies ask_until(std::uint16_t port, Done done) {
   for (int i = 0; !done(); ++i) {
     if (i % 100 == 0 || !client || !client->open()) {
       client.reset();
+      const auto begin = std::chrono::steady_clock::now();
       auto connected = HttpClient::connect(local("https", port));
       if (!connected) {
         ++out.failed;
         continue;
       }
+      const std::chrono::duration<double, std::micro> took =
+          std::chrono::steady_clock::now() - begin;
+      out.connects.push_back(took.count());
       ++out.connections;
       client = *std::move(connected);
     }
@@ -374,6 +380,7 @@ TEST(Siege, MalformedAndSlowPeersEndAndTheServerServesOn) {
   std::size_t peak = 0;
   std::array<std::vector<double>, 2> p50;
   std::array<std::vector<double>, 2> p99;
+  std::array<std::vector<double>, 2> connects;
   for (unsigned window = 0; window < kWindows; ++window) {
     for (const bool attacked : {false, true}) {
       Latencies seen = clients_during(server->port(), [&] {
@@ -391,6 +398,7 @@ TEST(Siege, MalformedAndSlowPeersEndAndTheServerServesOn) {
       answered += seen.values.size();
       p50[attacked ? 1 : 0].push_back(seen.at(0.5));
       p99[attacked ? 1 : 0].push_back(seen.at(0.99));
+      connects[attacked ? 1 : 0].push_back(median(seen.connects));
     }
   }
   EXPECT_EQ(attacker.opened(), static_cast<std::uint64_t>(kFastAttacks + kSlowAttacks));
@@ -409,6 +417,8 @@ TEST(Siege, MalformedAndSlowPeersEndAndTheServerServesOn) {
                             {"p99_quiet_us", median(p99[0])},
                             {"p99_attacked_us", median(p99[1])},
                             {"p99_ratio", ratio},
+                            {"connect_p50_quiet_us", median(connects[0])},
+                            {"connect_p50_attacked_us", median(connects[1])},
                             {"rss_start_mib", mib(start)},
                             {"rss_peak_mib", mib(peak)},
                             {"rss_end_mib", mib(end)}});

@@ -42,8 +42,8 @@ struct ServerLimits {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: the kernel chooses
-  unsigned io_threads = 1;
+  std::uint16_t port = 0;   // 0: the kernel chooses
+  unsigned io_threads = 1;  // TLS: and as many for accepting and handshakes, of a lower priority
   // 0 runs the handler on the connection's own thread: least latency, and a slow handler then
   // holds up every connection of that thread.
   unsigned handler_threads = 2;
@@ -75,7 +75,8 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   [[nodiscard]] std::uint16_t port() const;
-  // set_identity gives new connections another certificate and key; open ones keep theirs.
+  // set_identity gives new connections another certificate and key; open ones keep theirs. A server
+  // that began without TLS takes none (kInvalidArgument).
   Result<void> set_identity(TlsIdentity identity);
   // stop accepts nothing more, closes idle connections, lets requests in flight be answered and
   // returns when all is done. Any thread may call it but a handler's; a second call waits for the
