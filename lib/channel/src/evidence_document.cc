@@ -134,7 +134,7 @@ Result<EvidenceDocument> read_document(std::string_view text) {
 
 }  // namespace
 
-std::string write_evidence_document(const EvidenceDocument& document) {
+RenderedEvidence::RenderedEvidence(const EvidenceDocument& document) {
   json::Array evidence;
   for (const EvidenceItem& item : document.evidence) {
     evidence.push_back(write_item(item.type, item.data));
@@ -147,26 +147,40 @@ std::string write_evidence_document(const EvidenceDocument& document) {
   for (const std::string& name : document.missing) {
     missing.emplace_back(name);
   }
-  json::Value session;
-  if (document.session) {
-    const SessionProof& p = *document.session;
-    session = json::Object{
-        {"kind", static_cast<int>(p.kind)}, {"nonce", to_hex(p.nonce)},
-        {"binding", to_hex(p.binding)},     {"statement_digest", to_hex(p.statement_digest)},
-        {"time_ms", p.time.unix_ms},        {"signature", to_hex(p.signature)}};
-  }
-  json::Object out{
-      {"format", document.ohttp_key ? kFormatWithKey : kFormat},
+  const std::string object = json::write(json::Object{
       {"statement", base64_encode(document.statement)},
       {"beacon", document.beacon ? json::Value(base64_encode(*document.beacon)) : json::Value()},
       {"evidence", std::move(evidence)},
       {"endorsements", std::move(endorsements)},
-      {"missing", std::move(missing)},
-      {"session", std::move(session)}};
-  if (document.ohttp_key) {
-    out.emplace_back("ohttp_key", base64_encode(*document.ohttp_key));
+      {"missing", std::move(missing)}});
+  members_ = object.substr(1, object.size() - 2);
+}
+
+std::string RenderedEvidence::with(const std::optional<SessionProof>& session,
+                                   const std::optional<Bytes>& ohttp_key) const {
+  json::Value proof;
+  if (session) {
+    proof = json::Object{{"kind", static_cast<int>(session->kind)},
+                         {"nonce", to_hex(session->nonce)},
+                         {"binding", to_hex(session->binding)},
+                         {"statement_digest", to_hex(session->statement_digest)},
+                         {"time_ms", session->time.unix_ms},
+                         {"signature", to_hex(session->signature)}};
   }
-  return json::write(json::Value(std::move(out)));
+  json::Object own{{"format", ohttp_key ? kFormatWithKey : kFormat}, {"session", std::move(proof)}};
+  if (ohttp_key) {
+    own.emplace_back("ohttp_key", base64_encode(*ohttp_key));
+  }
+  std::string out = json::write(json::Value(std::move(own)));
+  out.back() = ',';
+  out.reserve(out.size() + members_.size() + 1);
+  out += members_;
+  out += '}';
+  return out;
+}
+
+std::string write_evidence_document(const EvidenceDocument& document) {
+  return RenderedEvidence(document).with(document.session, document.ohttp_key);
 }
 
 Result<EvidenceDocument> parse_evidence_document(std::string_view text) {

@@ -1,5 +1,6 @@
 #include "ensconce/codec/base64.h"
 
+#include <algorithm>
 #include <array>
 
 namespace ensconce {
@@ -55,22 +56,29 @@ Result<Bytes> decode_digits(std::string_view text, const std::array<std::uint8_t
   if (rest == 1) {
     return Error(CodecError::kBadBase64, "a last group of one digit");
   }
-  Bytes out;
-  out.reserve(text.size() / 4 * 3 + 2);
-  std::uint32_t group = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::uint8_t digit = digits[static_cast<std::uint8_t>(text[i])];
-    if (digit == kNotADigit) {
-      return Error(CodecError::kBadBase64, "not a digit at offset " + std::to_string(i));
-    }
-    group = group << 6 | digit;
-    if (i % 4 == 3) {
-      out.push_back(static_cast<std::uint8_t>(group >> 16));
-      out.push_back(static_cast<std::uint8_t>(group >> 8));
-      out.push_back(static_cast<std::uint8_t>(group));
-      group = 0;
-    }
+  const auto bad = std::ranges::find_if(
+      text, [&](char c) { return digits[static_cast<std::uint8_t>(c)] == kNotADigit; });
+  if (bad != text.end()) {
+    return Error(CodecError::kBadBase64,
+                 "not a digit at offset " + std::to_string(bad - text.begin()));
   }
+  const auto group_at = [&](std::size_t i, std::size_t n) {
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      group = group << 6 | digits[static_cast<std::uint8_t>(text[i + k])];
+    }
+    return group;
+  };
+  Bytes out(text.size() / 4 * 3);
+  auto to = out.begin();
+  std::size_t i = 0;
+  for (; text.size() - i >= 4; i += 4) {
+    const std::uint32_t group = group_at(i, 4);
+    *to++ = static_cast<std::uint8_t>(group >> 16);
+    *to++ = static_cast<std::uint8_t>(group >> 8);
+    *to++ = static_cast<std::uint8_t>(group);
+  }
+  const std::uint32_t group = group_at(i, rest);
   if (rest == 2) {
     if ((group & 0x0f) != 0) {
       return Error(CodecError::kBadBase64, "trailing bits are not zero");

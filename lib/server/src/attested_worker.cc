@@ -182,6 +182,7 @@ Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
   const std::lock_guard lock(device_mutex_);
   ENSC_TRY_ASSIGN(out->hardware, deps_.provider.attest(report_data_for(out->statement)));
   ENSC_TRY_ASSIGN(out->measurement, measurement_of(out->hardware.evidence));
+  out->rendered = RenderedEvidence(document_of(*out));
   return std::shared_ptr<const Attested>(std::move(out));
 }
 
@@ -469,16 +470,17 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
     attested = current_;
     keys = keys_.current;
   }
-  EvidenceDocument document = document_of(*attested);
+  std::optional<SessionProof> proof;
+  std::optional<Bytes> ohttp_key;
   if (ohttp) {
-    document.ohttp_key = keys->ohttp->key().config.encoded;
-    document.session = prove_session(session_key_, ChannelKind::kOhttpKey, nonce,
-                                     keys->ohttp->digest(), attested->digest, deps_.clock.now());
+    ohttp_key = keys->ohttp->key().config.encoded;
+    proof = prove_session(session_key_, ChannelKind::kOhttpKey, nonce, keys->ohttp->digest(),
+                          attested->digest, deps_.clock.now());
   } else if (connection.tls) {
-    document.session = prove_session(session_key_, ChannelKind::kTlsExporter, nonce,
-                                     connection.exporter, attested->digest, deps_.clock.now());
+    proof = prove_session(session_key_, ChannelKind::kTlsExporter, nonce, connection.exporter,
+                          attested->digest, deps_.clock.now());
   }
-  HttpResponse out = json_response(200, write_evidence_document(document));
+  HttpResponse out = json_response(200, attested->rendered.with(proof, ohttp_key));
   if (ohttp) {
     out.headers.set(std::string(kWorkerHeader), keys->ohttp->worker_name());
   }

@@ -36,6 +36,19 @@ struct EvidenceDocument {
   friend bool operator==(const EvidenceDocument&, const EvidenceDocument&) = default;
 };
 
+// RenderedEvidence is what a document keeps from one client to the next, written once: all but its
+// session proof and OHTTP key, which `with` adds.
+class RenderedEvidence {
+ public:
+  RenderedEvidence() = default;
+  explicit RenderedEvidence(const EvidenceDocument& document);
+  [[nodiscard]] std::string with(const std::optional<SessionProof>& session,
+                                 const std::optional<Bytes>& ohttp_key) const;
+
+ private:
+  std::string members_;  // of the JSON object, without its braces
+};
+
 std::string write_evidence_document(const EvidenceDocument& document);
 // parse_evidence_document refuses unknown members, more than 8 pieces of evidence or 16
 // endorsements, and anything over kMaxEvidenceDocument.

@@ -97,6 +97,7 @@ class AttestedWorker {
     std::optional<Bytes> beacon;
     HardwareEvidence hardware;
     Bytes measurement;  // as the evidence says
+    RenderedEvidence rendered;
   };
 
   // The keys of both channels, made and replaced together.
