@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <new>
 
 namespace ensconce {
@@ -26,10 +28,8 @@ bool equal_in_constant_time(ByteView a, ByteView b) noexcept {
 }
 
 namespace {
-std::size_t mapped_len(std::size_t len) {
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return (len + page - 1) / page * page;
-}
+std::size_t page_len() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+std::size_t mapped_len(std::size_t len) { return (len + page_len() - 1) / page_len() * page_len(); }
 }  // namespace
 
 SecretBytes::SecretBytes(std::size_t len) : len_(len) {
@@ -50,13 +50,16 @@ SecretBytes::SecretBytes(std::size_t len) : len_(len) {
 SecretBytes::~SecretBytes() { release(); }
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), len_(std::exchange(other.len_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      len_(std::exchange(other.len_, 0)),
+      discarded_(std::exchange(other.discarded_, {})) {}
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
   if (this != &other) {
     release();
     data_ = std::exchange(other.data_, nullptr);
     len_ = std::exchange(other.len_, 0);
+    discarded_ = std::exchange(other.discarded_, {});
   }
   return *this;
 }
@@ -69,10 +72,40 @@ SecretBytes SecretBytes::copy_of(ByteView bytes) {
 
 void SecretBytes::release() noexcept {
   if (data_ != nullptr) {
-    wipe(data_, len_);
+    std::size_t at = 0;
+    for (const Range& gone : discarded_) {
+      wipe(data_ + at, gone.begin - at);
+      at = gone.end;
+    }
+    wipe(data_ + at, len_ - at);
     munmap(data_, mapped_len(len_));
     data_ = nullptr;
     len_ = 0;
+    discarded_.clear();
+  }
+}
+
+void SecretBytes::discard(std::size_t begin, std::size_t end) noexcept {
+  end = std::min(end, len_);
+  if (begin >= end) {
+    return;
+  }
+  wipe(data_ + begin, end - begin);
+  const Range pages{mapped_len(begin), end / page_len() * page_len()};
+  if (pages.begin >= pages.end ||
+      madvise(data_ + pages.begin, pages.end - pages.begin, MADV_DONTNEED) != 0) {
+    return;
+  }
+  const auto next =
+      std::upper_bound(discarded_.begin(), discarded_.end(), pages.begin,
+                       [](std::size_t at, const Range& range) { return at < range.begin; });
+  if (next != discarded_.begin() && std::prev(next)->end >= pages.begin) {
+    std::prev(next)->end = std::max(std::prev(next)->end, pages.end);
+  } else if (next == discarded_.end() || next->begin >= pages.end) {
+    try {
+      discarded_.insert(next, pages);
+    } catch (const std::bad_alloc&) {  // it is wiped again at the end, which costs memory alone
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,6 +75,40 @@ TEST(SecretArray, WipesTheSourceOfAMove) {
   // NOLINTNEXTLINE(bugprone-use-after-move): that it is wiped is the point.
   EXPECT_TRUE(all_zero(a.expose()));
   EXPECT_EQ(to_hex(b.expose()), "01020304");
+}
+
+std::size_t resident_pages(ByteView bytes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> in_memory((bytes.size() + page - 1) / page);
+  EXPECT_EQ(mincore(const_cast<std::uint8_t*>(bytes.data()), bytes.size(), in_memory.data()), 0);
+  return static_cast<std::size_t>(
+      std::count_if(in_memory.begin(), in_memory.end(), [](auto flags) { return flags & 1; }));
+}
+
+TEST(SecretBytes, DiscardsAPartAndKeepsTheRest) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  SecretBytes secret(10 * page);
+  std::fill_n(secret.expose_mutable().data(), secret.size(), 7);
+  const auto is = [&](std::size_t begin, std::size_t end, std::uint8_t value) {
+    const ByteView part = secret.expose().subspan(begin, end - begin);
+    return std::all_of(part.begin(), part.end(), [&](std::uint8_t b) { return b == value; });
+  };
+  secret.discard(5 * page, 5 * page);
+  secret.discard(page / 2, 2 * page + 1);
+  EXPECT_EQ(resident_pages(secret.expose()), 9U);
+  secret.discard(2 * page + 1, 3 * page);
+  secret.discard(6 * page, 7 * page);
+  secret.discard(4 * page, 5 * page);
+  secret.discard(9 * page, 20 * page);
+  EXPECT_EQ(resident_pages(secret.expose()), 6U);
+  EXPECT_TRUE(is(0, page / 2, 7));
+  EXPECT_TRUE(is(page / 2, 3 * page, 0));
+  EXPECT_TRUE(is(3 * page, 4 * page, 7));
+  EXPECT_TRUE(is(4 * page, 5 * page, 0));
+  EXPECT_TRUE(is(5 * page, 6 * page, 7));
+  EXPECT_TRUE(is(7 * page, 9 * page, 7));
+  const SecretBytes moved = std::move(secret);
+  EXPECT_EQ(moved.size(), 10 * page);
 }
 
 TEST(SecretBytes, ComparesInConstantTime) {

@@ -37,7 +37,8 @@ Result<std::unique_ptr<Engine>> load_graph(const ModelFiles& files, const std::s
       external_files[data.file] = *found;
     }
   }
-  return engines.load(graph, external_files, options);
+  return engines.load(graph, external_files, options,
+                      [&](std::size_t offset) { files.let_go(name, offset); });
 }
 
 }  // namespace

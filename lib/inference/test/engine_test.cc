@@ -21,7 +21,7 @@ using namespace onnx_writer;  // NOLINT: it is this test's language.
 class OnnxRuntime : public testing::Test {
  protected:
   Result<std::unique_ptr<Engine>> load(std::string_view graph, const ExternalFiles& files = {}) {
-    return factory_->load(as_bytes(graph), files, {});
+    return factory_->load(as_bytes(graph), files, {}, {});
   }
   std::unique_ptr<Engine> add_one_engine() {
     return *load(model(add_one(tensor("one", kFloat, {1}, kOne))));
@@ -74,6 +74,37 @@ TEST_F(OnnxRuntime, RunsAGraph) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     EXPECT_EQ((*outputs)[0].values<float>()[i], values[i] + 1);
   }
+}
+
+TEST_F(OnnxRuntime, ReadsAGraphPieceByPiece) {
+  Graph graph = add_one(tensor("one", kFloat, {1}, kOne));
+  graph.add_initializer(tensor("large", kFloat, {1 << 20}, std::string(std::size_t{4} << 20, 'w')))
+      .add_node(node("ReduceMax", {"large"}, {"z"}))
+      .add_output(value_info("z", kFloat, {1}));
+  const std::string whole = model(graph);
+  std::vector<std::size_t> told;
+  const auto engine =
+      factory_->load(as_bytes(whole), {}, {}, [&](std::size_t offset) { told.push_back(offset); });
+  ASSERT_TRUE(engine) << engine.error().to_string();
+  ASSERT_GE(told.size(), 4U);
+  EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+  EXPECT_EQ(told.back(), whole.size());
+  const auto outputs = (*engine)->run(x_of(kFour), std::array<std::string, 1>{"y"});
+  ASSERT_TRUE(outputs);
+  EXPECT_EQ((*outputs)[0].values<float>()[3], 5);
+}
+
+// What the engine does not read on must not hold up who writes it.
+TEST_F(OnnxRuntime, LetsGoOfAGraphThatTheEngineDoesNotReadToItsEnd) {
+  const std::string good = model(add_one(tensor("one", kFloat, {1}, kOne)));
+  const std::string bad = good + std::string(std::size_t{8} << 20, '\xff');
+  std::size_t read = 0;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(factory_->load(as_bytes(bad), {}, {}, [&](std::size_t n) { read = n; }));
+  }
+  EXPECT_LE(read, bad.size());
+  EXPECT_TRUE(factory_->load(as_bytes(good), {}, {}, [&](std::size_t n) { read = n; }));
+  EXPECT_EQ(read, good.size());
 }
 
 TEST_F(OnnxRuntime, RunsFromSeveralThreadsAtOnce) {

@@ -43,7 +43,8 @@ class FakeEngine final : public Engine {
 class FakeFactory final : public EngineFactory {
  public:
   Result<std::unique_ptr<Engine>> load(ByteView /*graph*/, const ExternalFiles& files,
-                                       const EngineOptions& /*options*/) override {
+                                       const EngineOptions& /*options*/,
+                                       const ReadUpTo& /*read_up_to*/) override {
     for (const auto& [name, content] : files) {
       file_names.push_back(name);
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <optional>
 
 #include "ensconce/base/progress.h"
@@ -21,19 +22,30 @@ namespace internal {
 class OpenState {
  public:
   OpenState(VerifiedHead head, SecretBytes payload, std::vector<FileEntry> files)
-      : head_(std::move(head)), payload_(std::move(payload)), files_(std::move(files)) {}
+      : head_(std::move(head)),
+        payload_(std::move(payload)),
+        files_(std::move(files)),
+        gone_(files_.size()) {}
 
   [[nodiscard]] const VerifiedHead& head() const { return head_; }
 
   [[nodiscard]] Result<ByteView> find(std::string_view name) const {
-    const auto it = std::lower_bound(
-        files_.begin(), files_.end(), name,
-        [](const FileEntry& entry, std::string_view wanted) { return entry.name < wanted; });
-    if (it == files_.end() || it->name != name) {
+    const std::optional<std::size_t> at = index_of(name);
+    const std::lock_guard lock(gone_mutex_);
+    if (!at || gone_[*at].let_go > 0) {
       return Error(SealedModelError::kNoSuchFile,
-                   "the bundle has no file \"" + std::string(name) + "\"");
+                   std::string(at ? "let go already: file \"" : "the bundle has no file \"") +
+                       std::string(name) + "\"");
     }
-    return content(*it);
+    return content(files_[*at]);
+  }
+
+  void let_go(std::string_view name, std::size_t offset) {
+    if (const std::optional<std::size_t> at = index_of(name)) {
+      const std::lock_guard lock(gone_mutex_);
+      gone_[*at].let_go = std::max(gone_[*at].let_go, offset);
+      discard(*at);
+    }
   }
 
   [[nodiscard]] std::vector<std::string> names() const {
@@ -54,6 +66,33 @@ class OpenState {
   }
 
  private:
+  // How far each reader of a file has come, and how far it is discarded.
+  struct Gone {
+    std::size_t hashed = 0;
+    std::size_t let_go = 0;
+    std::size_t discarded = 0;
+  };
+
+  [[nodiscard]] std::optional<std::size_t> index_of(std::string_view name) const {
+    const auto it = std::lower_bound(
+        files_.begin(), files_.end(), name,
+        [](const FileEntry& entry, std::string_view wanted) { return entry.name < wanted; });
+    return it == files_.end() || it->name != name
+               ? std::nullopt
+               : std::optional(static_cast<std::size_t>(it - files_.begin()));
+  }
+
+  // discard is called under gone_mutex_.
+  void discard(std::size_t at) {
+    Gone& gone = gone_[at];
+    const std::size_t end = std::min(gone.hashed, gone.let_go);
+    if (end > gone.discarded) {
+      const auto begin = static_cast<std::size_t>(files_[at].offset);
+      payload_.discard(begin + gone.discarded, begin + end);
+      gone.discarded = end;
+    }
+  }
+
   [[nodiscard]] ByteView content(const FileEntry& entry) const {
     return payload_.expose().subspan(static_cast<std::size_t>(entry.offset),
                                      static_cast<std::size_t>(entry.len));
@@ -63,7 +102,8 @@ class OpenState {
   // one the signed table digest stands for.
   void compare_digests(const std::stop_token& stop) {
     constexpr std::size_t kStep = std::size_t{4} * 1024 * 1024;
-    for (const FileEntry& entry : files_) {
+    for (std::size_t at = 0; at < files_.size(); ++at) {
+      const FileEntry& entry = files_[at];
       Sha256 hasher;
       for (ByteView rest = content(entry); !rest.empty();) {
         if (stop.stop_requested()) {
@@ -72,6 +112,9 @@ class OpenState {
         const std::size_t step = std::min(kStep, rest.size());
         hasher.update(rest.first(step));
         rest = rest.subspan(step);
+        const std::lock_guard lock(gone_mutex_);
+        gone_[at].hashed += step;
+        discard(at);
       }
       if (hasher.finish() != entry.digest) {
         digest_error_ = Error(SealedModelError::kFileDigest, "file \"" + entry.name + "\"");
@@ -83,6 +126,8 @@ class OpenState {
   VerifiedHead head_;
   SecretBytes payload_;
   std::vector<FileEntry> files_;
+  mutable std::mutex gone_mutex_;
+  std::vector<Gone> gone_;             // beside files_
   std::optional<Error> digest_error_;  // written by digests_, read after it is joined
   std::jthread digests_;               // last: joined before what it reads is gone
 };
@@ -228,6 +273,9 @@ const Sha256Digest& OpeningBundle::manifest_digest() const {
 }
 Result<ByteView> OpeningBundle::find(std::string_view name) const { return state_->find(name); }
 std::vector<std::string> OpeningBundle::names() const { return state_->names(); }
+void OpeningBundle::let_go(std::string_view name, std::size_t offset) const {
+  state_->let_go(name, offset);
+}
 
 Result<OpenedBundle> OpeningBundle::finish() && {
   ENSC_CHECK(state_ != nullptr);

@@ -123,6 +123,28 @@ TEST_F(OpenTest, LetsAnEngineLoadBeforeTheDigestsAreDone) {
   expect_files(*bundle, large_files());
 }
 
+TEST_F(OpenTest, LetsGoOfAFileBehindItsReader) {
+  const SealedResult sealed = seal(large_files(), "m.sealed");
+  HeldKeySource keys(sealed.content_key.copy());
+  auto opening = start_opening_bundle(path("m.sealed"), keys, options());
+  ASSERT_TRUE(opening);
+  const ByteView file = opening->find("a.bin").value();
+  opening->let_go("a.bin", 1'000'000);
+  // What lies behind stays, and other files with it.
+  EXPECT_TRUE(
+      equal(file.subspan(1'000'000), ByteView(large_files().at("a.bin")).subspan(1'000'000)));
+  EXPECT_TRUE(opening->find("a.bin").error().is(SealedModelError::kNoSuchFile));
+  opening->let_go("a.bin", file.size());
+  opening->let_go("a.bin", file.size() + 1);
+  opening->let_go("none", 1);
+  // The digest is that of the whole file all the same.
+  const auto bundle = std::move(*opening).finish();
+  ASSERT_TRUE(bundle) << bundle.error().to_string();
+  EXPECT_TRUE(std::all_of(file.begin(), file.end(), [](std::uint8_t b) { return b == 0; }));
+  EXPECT_TRUE(bundle->find("a.bin").error().is(SealedModelError::kNoSuchFile));
+  EXPECT_TRUE(equal(bundle->find("b.bin").value(), large_files().at("b.bin")));
+}
+
 TEST_F(OpenTest, StopsDigestsThatNobodyWaitsFor) {
   const SealedResult sealed = seal(large_files(), "m.sealed");
   HeldKeySource keys(sealed.content_key.copy());
@@ -386,6 +408,7 @@ TEST_F(OpenTest, RejectsFileThatIsNotTheOneInTheTable) {
   HeldKeySource keys(key_.copy());
   auto opening = start_opening_bundle(path("by-hand.sealed"), keys, options());
   ASSERT_TRUE(opening);
+  opening->let_go("b", 5);
   EXPECT_TRUE(std::move(*opening).finish().error().is(SealedModelError::kFileDigest));
 }
 

@@ -31,6 +31,9 @@ class BundleFiles final : public ModelFiles {
   [[nodiscard]] Result<ByteView> find(std::string_view name) const override {
     return bundle_.find(name);
   }
+  void let_go(std::string_view name, std::size_t offset) const override {
+    bundle_.let_go(name, offset);
+  }
 
  private:
   const OpeningBundle& bundle_;

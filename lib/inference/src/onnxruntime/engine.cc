@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <onnxruntime_cxx_api.h>
 #include <onnxruntime_session_options_config_keys.h>
 
@@ -11,6 +12,7 @@
 #include "ensconce/inference/onnx_graph.h"
 #include "ensconce/inference/onnxruntime.h"
 #include "ensconce/inference/wiped.h"
+#include "graph_pipe.h"
 
 // The only file that knows ONNX Runtime. Every call that may throw is inside `guarded`, and nothing
 // an exception says gets out: its text quotes node names and values of the request.
@@ -371,22 +373,33 @@ class OrtEngineFactory final : public EngineFactory {
       : environment_(std::move(environment)) {}
 
   Result<std::unique_ptr<Engine>> load(ByteView graph, const ExternalFiles& files,
-                                       const EngineOptions& options) override {
+                                       const EngineOptions& options,
+                                       const ReadUpTo& read_up_to) override {
     ENSC_TRY(check_external_data(graph, files));
     return guarded(InferenceError::kBadModel, "the engine does not take the graph",
-                   [&] { return load_checked(graph, files, options); });
+                   [&] { return load_checked(graph, files, options, read_up_to); });
   }
 
  private:
   Result<std::unique_ptr<Engine>> load_checked(ByteView graph, const ExternalFiles& files,
-                                               const EngineOptions& options) {
+                                               const EngineOptions& options,
+                                               const ReadUpTo& read_up_to) {
     Ort::SessionOptions session = session_options(options);
     add_external_files(session, files);
-    auto loaded = std::shared_ptr<LoadedGraph>(new LoadedGraph{
-        environment_, Ort::Session(environment_->env, graph.data(), graph.size(), session)});
+    auto loaded = std::shared_ptr<LoadedGraph>(
+        new LoadedGraph{environment_, session_of(graph, session, read_up_to)});
+    // What parsing left behind is some two thirds of the graph.
+    ::malloc_trim(0);
     ENSC_TRY_ASSIGN(std::vector<TensorSpec> inputs, input_specs(loaded->session));
     ENSC_TRY_ASSIGN(std::vector<TensorSpec> outputs, output_specs(loaded->session));
     return std::make_unique<OrtEngine>(std::move(loaded), std::move(inputs), std::move(outputs));
+  }
+
+  [[nodiscard]] Ort::Session session_of(ByteView graph, const Ort::SessionOptions& options,
+                                        const ReadUpTo& read_up_to) const {
+    const auto pipe = read_up_to ? GraphPipe::start(graph, read_up_to) : nullptr;
+    return pipe ? Ort::Session(environment_->env, pipe->path().c_str(), options)
+                : Ort::Session(environment_->env, graph.data(), graph.size(), options);
   }
 
   std::shared_ptr<Environment> environment_;  // shared with engines and tensors

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "ensconce/base/bytes.h"
 
@@ -76,10 +77,19 @@ class SecretBytes {
   [[nodiscard]] ByteView expose() const { return {data_, len_}; }
   [[nodiscard]] MutableByteView expose_mutable() { return {data_, len_}; }
 
+  // discard wipes the bytes from `begin` to `end` and gives the pages that lie wholly among them
+  // back to the system. They read as zeros.
+  void discard(std::size_t begin, std::size_t end) noexcept;
+
  private:
+  struct Range {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
   void release() noexcept;
   std::uint8_t* data_ = nullptr;  // its own pages, left out of core dumps
   std::size_t len_ = 0;
+  std::vector<Range> discarded_;  // what needs no wiping: touching it would bring the pages back
 };
 
 }  // namespace ensconce

@@ -37,6 +37,10 @@ struct EngineOptions {
 // ExternalFiles are weights kept beside a graph, by the name that the graph calls them.
 using ExternalFiles = std::map<std::string, ByteView, std::less<>>;
 
+// ReadUpTo is told how far a graph has been read: nothing before that offset is read again, so its
+// owner may let go of it. It is called in order, on some thread, and not after load returned.
+using ReadUpTo = std::function<void(std::size_t offset)>;
+
 // EngineFactory loads graphs from memory; nothing it was given is read after load returns. Engines
 // and the tensors they return may outlive it.
 class EngineFactory {
@@ -48,8 +52,10 @@ class EngineFactory {
 
   // load refuses a graph that names a file not among `files`
   // (InferenceError::kForeignExternalData), and one that the engine does not take (kBadModel).
+  // Without `read_up_to` the graph is kept whole until load returns.
   virtual Result<std::unique_ptr<Engine>> load(ByteView graph, const ExternalFiles& files,
-                                               const EngineOptions& options) = 0;
+                                               const EngineOptions& options,
+                                               const ReadUpTo& read_up_to) = 0;
 };
 
 // check_inputs holds tensors against specs: InferenceError::kUnknownInput (also one given twice),

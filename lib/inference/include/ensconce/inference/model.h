@@ -21,6 +21,8 @@ class ModelFiles {
   ModelFiles& operator=(const ModelFiles&) = delete;
   // find returns a file by its path in the directory; any error means that there is none.
   [[nodiscard]] virtual Result<ByteView> find(std::string_view name) const = 0;
+  // let_go says that nothing before `offset` of a file will be read again. Any thread may call it.
+  virtual void let_go(std::string_view name, std::size_t offset) const = 0;
 };
 
 // MemoryFiles borrows its files from whoever added them.
@@ -28,6 +30,7 @@ class MemoryFiles final : public ModelFiles {
  public:
   void add(std::string name, ByteView content) { files_[std::move(name)] = content; }
   [[nodiscard]] Result<ByteView> find(std::string_view name) const override;
+  void let_go(std::string_view /*name*/, std::size_t /*offset*/) const override {}
 
  private:
   ExternalFiles files_;

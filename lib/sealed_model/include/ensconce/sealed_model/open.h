@@ -85,6 +85,10 @@ class OpeningBundle {
   [[nodiscard]] const Sha256Digest& manifest_digest() const;
   [[nodiscard]] Result<ByteView> find(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;
+  // let_go says that nothing before `offset` of a file is read through a view any more: its bytes
+  // are wiped and its pages given back, as far as its digest has been computed. `find` has the file
+  // no longer. Any thread may call it.
+  void let_go(std::string_view name, std::size_t offset) const;
   // finish waits for the digests; kFileDigest if one differs. May be called once.
   Result<OpenedBundle> finish() &&;
 
