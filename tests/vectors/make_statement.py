@@ -68,6 +68,10 @@ def main() -> None:
     }
     statement = encode(outer)
 
+    # Section 6: what signs for a broker is what it believes.
+    broker_keys = {**keys, "tls": tls[:1], "ohttp": [], "receipt": fill(0x63, 32)}
+    broker = {**ours, "keys": broker_keys, "software": "ensconce-broker 0.1.0"}
+
     def refused(why: str, code: str, changed: dict[str, object]) -> dict[str, str]:
         return {"why": why, "code": code, "statement": encode(changed).hex()}
 
@@ -88,6 +92,7 @@ def main() -> None:
         "fields": fields,
         "statement": statement.hex(),
         "report_data": (hashlib.sha256(statement).digest() + bytes(32)).hex(),
+        "broker": encode({**outer, "ensconce": encode(broker)}).hex(),
         "refused": [
             refused("a fourth member", "statement.form", {**outer, "more": b""}),
             refused(

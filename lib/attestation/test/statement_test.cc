@@ -235,6 +235,17 @@ TEST(Statement, EncodesTheWorkedExample) {
   EXPECT_EQ(hex, to_hex(bytes));
 }
 
+TEST(Statement, OfABrokerIsKnownByTheKeyItSignsBy) {
+  const auto text = read_text_file(source_dir() / "tests/vectors/statement.json");
+  ASSERT_TRUE(text);
+  const json::Value vector = json::parse(*text).value();
+  const auto statement_of = [&](const char* member) {
+    return parse_statement(*from_hex(*vector.find(member)->as_text(member))).value();
+  };
+  EXPECT_TRUE(is_of_broker(statement_of("broker")));
+  EXPECT_FALSE(is_of_broker(statement_of("statement")));
+}
+
 TEST(Statement, RejectsTheBadVectors) {
   const auto text = read_text_file(source_dir() / "tests/vectors/statement.json");
   ASSERT_TRUE(text);

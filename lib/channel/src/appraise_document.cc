@@ -54,4 +54,16 @@ DocumentAppraisal appraise_document(const EvidenceDocument& document, const Appr
   return {appraise(*bound.attested, FreshByBeacon{*beacon.claims}, policy, now), digest};
 }
 
+Error why_not_affirmed(const AttestationResult& result, std::string_view then) {
+  return result.error()
+             ? *result.error()
+             : Error(ChannelError::kNotAffirmed,
+                     "the appraisal ended with " + std::string(name_of(result.outcome())) +
+                         ", and only affirming lets " + std::string(then));
+}
+
+bool asks_hardware(const AppraisalPolicy& policy) {
+  return policy.freshness() && std::holds_alternative<HardwareFreshness>(*policy.freshness());
+}
+
 }  // namespace ensconce

@@ -58,6 +58,8 @@ CodeInfo error_info(ChannelError code) {
       return kNo("channel.ohttp_key");
     case ChannelError::kPeerCertificate:
       return kNo("channel.peer_certificate");
+    case ChannelError::kBrokerKey:
+      return kNo("channel.broker_key");
     case ChannelError::kKeyGone:
       return {"channel.ohttp_key_gone", Kind::kUnavailable, Stage::kChannel};
     case ChannelError::kBadReceipt:

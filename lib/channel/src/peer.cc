@@ -1,9 +1,7 @@
 #include "ensconce/channel/peer.h"
 
-#include <algorithm>
-
 #include "ensconce/channel/appraise_document.h"
-#include "ensconce/crypto/x509.h"
+#include "ensconce/channel/tls_binding.h"
 
 namespace ensconce {
 
@@ -40,30 +38,16 @@ Result<Affirmed> PeerGate::admit(const PeerConnection& connection,
     return Error(ChannelError::kPeerCertificate, "this connection showed no certificate of its own")
         .with_remedy("connect with the TLS key that the statement names");
   }
-  const bool hardware =
-      policy_.freshness() && std::holds_alternative<HardwareFreshness>(*policy_.freshness());
   const AttestationResult result =
-      appraise_document(document, policy_, hardware ? nonce : std::nullopt, clock_.now()).result;
+      appraise_document(document, policy_, asks_hardware(policy_) ? nonce : std::nullopt,
+                        clock_.now())
+          .result;
   if (!result.affirmed()) {
-    return result.error()
-               ? *result.error()
-               : Error(ChannelError::kNotAffirmed,
-                       "the appraisal ended with " + std::string(name_of(result.outcome())));
+    return why_not_affirmed(result, "a peer in");
   }
   const Affirmed& affirmed = *result.affirmed();
-  ENSC_TRY_ASSIGN(const Certificate certificate, Certificate::from_der(connection.certificate_der));
-  const Sha384Digest key = sha384(certificate.spki_der());
-  const std::vector<Sha384Digest>& named = affirmed.statement().keys.tls;
-  if (std::find(named.begin(), named.end(), key) == named.end()) {
-    return Error(ChannelError::kForeignTlsKey,
-                 "the peer's key on this connection is not one its statement names");
-  }
-  if (!document.session) {
-    return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
-  }
-  ENSC_TRY(verify_session(*document.session,
-                          {ChannelKind::kTlsPeer, *nonce, connection.exporter,
-                           affirmed.statement_sha256(), affirmed.statement().keys.session}));
+  ENSC_TRY(bind_to_tls(document, affirmed, ChannelKind::kTlsPeer, *nonce,
+                       {connection.certificate_der, connection.exporter}));
   const std::lock_guard lock(mutex_);
   connections_[connection.id].affirmed = affirmed;
   return affirmed;

@@ -2,6 +2,7 @@
 
 #include "ensconce/channel/evidence_document.h"
 #include "ensconce/channel/served_list.h"
+#include "ensconce/channel/tls_binding.h"
 #include "ensconce/codec/base64.h"
 #include "ensconce/crypto/cose.h"
 
@@ -176,6 +177,46 @@ TEST_F(EvidenceDocumentTest, RejectsTooManyItemsAndTooManyBytes) {
   EvidenceDocument big = document();
   big.statement.assign(kMaxEvidenceDocument, 1);
   EXPECT_EQ(refusal(write_evidence_document(big)), "channel.document");
+}
+
+// ---- what a verifier asks ----
+
+TEST_F(EvidenceDocumentTest, IsAskedForByANonce) {
+  EXPECT_EQ(evidence_target(filled(0xab), false),
+            "/.well-known/ensconce/evidence?nonce=" + to_hex(filled(0xab)));
+  EXPECT_EQ(evidence_target(filled(0xab), true),
+            "/.well-known/ensconce/evidence?nonce=" + to_hex(filled(0xab)) + "&freshness=hardware");
+}
+
+TEST_F(EvidenceDocumentTest, IsTakenFromAnAnswerOfStatus200Alone) {
+  const std::string text = write_evidence_document(document());
+  EXPECT_TRUE(read_evidence_answer(200, as_bytes(text)));
+  const auto refused = [&](int status, ChannelError code) {
+    return read_evidence_answer(status, as_bytes(text)).error().is(code);
+  };
+  EXPECT_TRUE(refused(404, ChannelError::kNoEvidence));
+  EXPECT_TRUE(refused(401, ChannelError::kNoEvidence));
+  EXPECT_TRUE(refused(206, ChannelError::kNoEvidence));
+  EXPECT_TRUE(refused(429, ChannelError::kBusy));
+  EXPECT_TRUE(refused(503, ChannelError::kBusy));
+  EXPECT_TRUE(read_evidence_answer(200, as_bytes("{}")).error().is(ChannelError::kBadDocument));
+}
+
+TEST_F(ChannelTest, ABrokersStatementNamesTheKeyItSignsByAsItsOwn) {
+  Statement statement;
+  statement.keys.receipt = broker_.public_key();
+  statement.security.broker_key = broker_.public_key();
+  EXPECT_TRUE(require_broker_key(statement, std::nullopt));
+  EXPECT_TRUE(require_broker_key(statement, broker_.public_key()));
+  const auto refused = [&](const std::optional<Ed25519PublicKey>& expected) {
+    const auto held = require_broker_key(statement, expected);
+    return !held && held.error().is(ChannelError::kBrokerKey);
+  };
+  EXPECT_TRUE(refused(stranger_.public_key()));
+  statement.keys.receipt = stranger_.public_key();  // a worker's: the broker is somebody else
+  EXPECT_TRUE(refused(std::nullopt));
+  EXPECT_TRUE(refused(broker_.public_key()));
+  EXPECT_TRUE(refused(stranger_.public_key()));
 }
 
 // ---- lease and served list ----

@@ -129,8 +129,7 @@ AttestationResult AttestedClient::judge(const EvidenceDocument& document,
 AttestedClient::AffirmOutcome AttestedClient::affirm(AppraisalCache* cache) {
   bound_anew_ = false;
   const auto nonce = random_.array<32>();
-  const bool hardware =
-      policy_.freshness() && std::holds_alternative<HardwareFreshness>(*policy_.freshness());
+  const bool hardware = asks_hardware(policy_);
   Bytes raw;
   const Result<EvidenceDocument> document = channel_->fetch_document(nonce, hardware, raw);
   if (!document) {
@@ -140,11 +139,7 @@ AttestedClient::AffirmOutcome AttestedClient::affirm(AppraisalCache* cache) {
   AttestationResult result =
       judge(*document, hardware ? std::optional(nonce) : std::nullopt, now, cache);
   if (!result.affirmed()) {
-    Error why = result.error()
-                    ? *result.error()
-                    : Error(ChannelError::kNotAffirmed,
-                            "the appraisal ended with " + std::string(name_of(result.outcome())) +
-                                ", and only affirming lets an input leave");
+    Error why = why_not_affirmed(result, "an input leave");
     return {std::move(result), std::move(why)};
   }
   const Affirmed affirmed = *result.affirmed();

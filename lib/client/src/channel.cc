@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "ensconce/base/printable.h"
+#include "ensconce/channel/tls_binding.h"
 #include "ensconce/codec/json.h"
-#include "ensconce/crypto/x509.h"
 #include "ensconce/ohttp/binary_http.h"
 #include "ensconce/ohttp/message.h"
 
@@ -16,27 +16,13 @@ constexpr std::size_t kChunk = std::size_t{16} * 1024;
 constexpr std::size_t kChunkOverhead = 8 + hpke::kTagLen;  // at most: length and tag
 
 Result<EvidenceDocument> read_document(const HttpResponse& response, Bytes& raw) {
-  if (response.status == 429 || response.status >= 500) {
-    return Error(ChannelError::kBusy, "no evidence just now (status " +
-                                          std::to_string(response.status) +
-                                          "): the worker's secure processor, or what is before it")
-        .with_remedy("try again in a few seconds, or let the policy take a beacon");
-  }
-  if (response.status != 200) {
-    return Error(ChannelError::kNoEvidence, "expected an evidence document at " +
-                                                std::string(kEvidencePath) + ", got status " +
-                                                std::to_string(response.status))
-        .with_remedy("is this an Ensconce worker? A certificate alone proves no TEE");
-  }
+  ENSC_TRY_ASSIGN(EvidenceDocument document, read_evidence_answer(response.status, response.body));
   raw = response.body;
-  return parse_evidence_document(as_text(response.body));
+  return document;
 }
 
 HttpRequest document_request(const ByteArray<32>& nonce, bool hardware, bool ohttp) {
-  std::string target = std::string(kEvidencePath) + "?nonce=" + to_hex(nonce);
-  target += hardware ? "&freshness=hardware" : "";
-  target += ohttp ? "&channel=ohttp" : "";
-  return {"GET", std::move(target), {}, {}};
+  return {"GET", evidence_target(nonce, hardware) + (ohttp ? "&channel=ohttp" : ""), {}, {}};
 }
 
 // ---- Attested TLS ------------------------------------------------------------------------------
@@ -55,26 +41,9 @@ class TlsChannel final : public WorkerChannel {
   Result<void> bind(const EvidenceDocument& document, const Affirmed& affirmed,
                     const ByteArray<32>& nonce) override {
     const ConnectionInfo& info = http_->info();
-    const Statement& statement = affirmed.statement();
-    // Ours takes nothing from the certificate but its key.
-    ENSC_TRY_ASSIGN(const Certificate certificate,
-                    Certificate::from_der(info.peer_certificate_der));
-    const Sha384Digest key = sha384(certificate.spki_der());
-    const std::vector<Sha384Digest>& named = statement.keys.tls;
-    if (std::find(named.begin(), named.end(), key) == named.end()) {
-      return Error(ChannelError::kForeignTlsKey,
-                   "this connection's key has SHA-384 " + to_hex(key) +
-                       ", the attested statement names " + to_hex(named.front()))
-          .with_remedy(
-              "somebody else than the attested worker ends this connection: a proxy, or an "
-              "attacker with a certificate; reach the worker itself, or use the oblivious channel");
-    }
-    if (!document.session) {
-      return Error(ChannelError::kNoSessionProof, "the evidence document carries no session proof");
-    }
-    hides_lengths_ = statement.security.padding != "none";
-    return verify_session(*document.session, {ChannelKind::kTlsExporter, nonce, info.exporter,
-                                              affirmed.statement_sha256(), statement.keys.session});
+    hides_lengths_ = affirmed.statement().security.padding != "none";
+    return bind_to_tls(document, affirmed, ChannelKind::kTlsExporter, nonce,
+                       {info.peer_certificate_der, info.exporter});
   }
 
   Result<HttpResponse> exchange(const HttpRequest& request) override {

@@ -190,6 +190,10 @@ Result<Statement> parse_statement(ByteView bytes) {
   return statement;
 }
 
+bool is_of_broker(const Statement& statement) {
+  return statement.keys.receipt == statement.security.broker_key;
+}
+
 ByteArray<64> report_data_for(ByteView statement) {
   const Sha256Digest digest = sha256(statement);
   ByteArray<64> out{};

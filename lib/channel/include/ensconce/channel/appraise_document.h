@@ -22,4 +22,10 @@ DocumentAppraisal appraise_document(const EvidenceDocument& document, const Appr
                                     const std::optional<ByteArray<32>>& own_nonce, Instant now,
                                     SignatureMemo* memo = nullptr);
 
+// why_not_affirmed is the error of a result that does not affirm: of the check that did not hold,
+// or ChannelError::kNotAffirmed with `then`, what does not happen for that.
+Error why_not_affirmed(const AttestationResult& result, std::string_view then);
+// asks_hardware says that a policy wants evidence made for the verifier's own nonce.
+bool asks_hardware(const AppraisalPolicy& policy);
+
 }  // namespace ensconce

@@ -30,6 +30,7 @@ enum class ChannelError : std::uint8_t {
   kNotAffirmed,         // appraisal said no
   kForeignOhttpKey,     // the gateway's key is not in the statement
   kPeerCertificate,     // who connected showed no certificate to be bound to
+  kBrokerKey,           // the attested broker does not sign by the key that was expected
   kKeyGone,             // the worker no longer has the key a request was sealed for
   kBadReceipt,          // the receipt does not have its form
   kReceiptSignature,    // not signed by the attested receipt key

@@ -50,6 +50,10 @@ inline constexpr std::size_t kMaxStatement = 16384;
 Bytes encode_statement(const Statement& statement);
 // parse_statement reads it: exactly three members, exactly the deterministic form.
 Result<Statement> parse_statement(ByteView bytes);
+// is_of_broker says that a statement is a broker's: the key that signs for it is the one whose
+// beacons and leases it believes. A worker names its broker's key as somebody else's
+// (docs/protocols/statement.md, section 6).
+bool is_of_broker(const Statement& statement);
 // report_data_for is SHA-256(statement) ‖ 32 zero bytes: what the hardware signs.
 ByteArray<64> report_data_for(ByteView statement);
 
