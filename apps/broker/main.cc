@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "ensconce/attestation/result/render.h"
+#include "ensconce/attester/broker_attester.h"
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
 #include "ensconce/base/printable.h"
@@ -16,6 +17,7 @@
 #include "ensconce/keybroker/config.h"
 #include "ensconce/keybroker/key_broker.h"
 #include "ensconce/keybroker/sqlite_store.h"
+#include "ensconce/tee/configfs_tsm.h"
 #include "state.h"
 
 namespace ensconce::broker {
@@ -114,7 +116,15 @@ void say_decision(const LogEntry& entry, const AttestationResult* result) {
 Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, Random& random) {
   const StopSignals signals;
 
-  const json::Value public_key = to_hex(state.signing_key.public_key().bytes);
+  const Ed25519PublicKey signing_key = state.signing_key.public_key();
+  std::unique_ptr<EvidenceProvider> provider;
+  std::unique_ptr<BrokerAttester> attester;  // absent: this broker shows no evidence
+  if (!config.tsm_root.empty()) {
+    provider = std::make_unique<ConfigfsTsmProvider>(config.tsm_root, clock, random);
+    ENSC_TRY_ASSIGN(attester, BrokerAttester::start({state.tls_key_hash, signing_key,
+                                                     config.owner_keys, config.deployment_digest},
+                                                    *provider, clock, random));
+  }
   ENSC_TRY_ASSIGN(const std::unique_ptr<BrokerStore> store,
                   open_sqlite_store(state.directory / "broker.db"));
   ENSC_TRY_ASSIGN(const std::unique_ptr<KeyBroker> broker,
@@ -128,19 +138,24 @@ Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, 
   options.tls = std::move(state.tls);
   ENSC_TRY_ASSIGN(
       const std::unique_ptr<HttpServer> server,
-      HttpServer::start(std::move(options), [&](const HttpRequest& request, const ConnectionInfo&) {
-        WireRequest wire = to_wire(request);
-        WireResponse response = broker->handle(wire);
-        wipe(wire.body.data(), wire.body.size());  // an owner's upload carries a content key
-        return from_wire(std::move(response));
-      }));
+      HttpServer::start(
+          std::move(options), [&](const HttpRequest& request, const ConnectionInfo& connection) {
+            if (attester != nullptr && path_of(request.target) == kEvidencePath) {
+              return attester->answer(request, connection);
+            }
+            WireRequest wire = to_wire(request);
+            WireResponse response = broker->handle(wire);
+            wipe(wire.body.data(), wire.body.size());  // an owner's upload carries a content key
+            return from_wire(std::move(response));
+          }));
   std::cout << json::write(json::Object{{"ready", true},
                                         {"port", static_cast<int>(server->port())},
-                                        {"key", public_key},
+                                        {"key", to_hex(signing_key.bytes)},
                                         {"tls_pin", to_hex(state.tls_spki_sha256)}})
             << std::endl;
   log_info("ready on " + config.address + ":" + std::to_string(server->port()) + ", " +
-           std::to_string(broker->log_head().size) + " log entries");
+           std::to_string(broker->log_head().size) + " log entries" +
+           (attester != nullptr ? ", shows evidence by " + provider->name() : ""));
   signals.wait();
   log_info("stopping");
   server->stop();

@@ -90,9 +90,12 @@ Result<State> open_state(const fs::path& directory, const Clock& clock, Random& 
                   }));
   ENSC_TRY_ASSIGN(const EcPrivateKey key, EcPrivateKey::from_pkcs8_der(tls_key.expose()));
   ENSC_TRY_ASSIGN(Bytes certificate, certificate_file(directory / "tls.crt", key, clock.now()));
-  State state{directory, std::move(root_key), std::move(signing_key),
+  State state{directory,
+              std::move(root_key),
+              std::move(signing_key),
               TlsIdentity{std::move(certificate), std::move(tls_key)},
-              sha256(key.public_key().spki_der())};
+              sha256(key.public_key().spki_der()),
+              sha384(key.public_key().spki_der())};
   const fs::path identity = directory / "identity.json";
   const std::string text = identity_json(state) + "\n";
   const Result<std::string> present = read_text_file(identity);

@@ -16,7 +16,8 @@ struct State {
   Aes256Key root_key;
   Ed25519PrivateKey signing_key;
   TlsIdentity tls;
-  Sha256Digest tls_spki_sha256{};
+  Sha256Digest tls_spki_sha256{};  // what peers pin
+  Sha384Digest tls_key_hash{};     // of the same key, as a statement names it
 };
 
 // open_state reads the directory, and makes whatever is not there yet: each secret in its own file

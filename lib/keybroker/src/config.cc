@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kFormat = "ensconce-broker/1";
 constexpr std::size_t kMaxOwners = 256;
+constexpr std::size_t kMaxStatedOwners = 16;  // docs/protocols/statement.md
 
 Error bad(std::string detail) { return {KeyBrokerError::kConfig, std::move(detail)}; }
 
@@ -68,7 +69,20 @@ Result<BrokerConfig> read(const json::Value& root) {
       return bad("lease_seconds: 1 to 86400");
     }
   }
+  if (const json::Value* tsm = fields.take_optional("tsm_root")) {
+    ENSC_TRY_ASSIGN(out.tsm_root, tsm->as_text("tsm_root"));
+    if (out.tsm_root.empty()) {
+      return bad("tsm_root: expected a path, such as \"/sys/kernel/config/tsm\"");
+    }
+    if (out.owner_keys.size() > kMaxStatedOwners) {
+      return bad("owner_keys: at most 16 where tsm_root is set, as a statement names no more");
+    }
+  }
   ENSC_TRY(fields.finish());
+  out.deployment_digest =
+      sha256(as_bytes(json::write(json::Object{{"address", out.address},
+                                               {"lease_seconds", out.lease_seconds},
+                                               {"port", static_cast<int>(out.port)}})));
   return out;
 }
 

@@ -23,6 +23,33 @@ TEST(BrokerConfig, ReadsEveryKey) {
   EXPECT_EQ(config.owner_keys.size(), 1U);
 }
 
+TEST(BrokerConfig, ReadsWhereItsSecureProcessorIs) {
+  EXPECT_EQ(parse_broker_config(kGood, "t")->tsm_root, "");
+  EXPECT_EQ(parse_broker_config(kGood + "tsm_root = \"tsm\"\n", "t")->tsm_root, "tsm");
+  const auto owners = [](int n) {
+    std::string out = "format = \"ensconce-broker/1\"\nowner_keys = [";
+    for (int i = 0; i < n; ++i) {
+      out += "\"" + std::string(64, 'a') + "\",";
+    }
+    return out + "]\n";
+  };
+  const std::string tsm = "tsm_root = \"tsm\"\n";
+  EXPECT_TRUE(parse_broker_config(owners(17), "t"));
+  EXPECT_TRUE(parse_broker_config(owners(16) + tsm, "t"));
+  const auto many = parse_broker_config(owners(17) + tsm, "t");
+  ASSERT_FALSE(many);
+  EXPECT_TRUE(many.error().is(KeyBrokerError::kConfig));
+}
+
+TEST(BrokerConfig, DigestCoversWhatNobodyPins) {
+  const auto digest = [](const std::string& more) {
+    return parse_broker_config(kGood + more, "t").value().deployment_digest;
+  };
+  EXPECT_NE(digest("listen = \"127.0.0.1:1\"\n"), digest("listen = \"127.0.0.1:2\"\n"));
+  EXPECT_NE(digest("lease_seconds = 60\n"), digest("lease_seconds = 61\n"));
+  EXPECT_EQ(digest("state = \"a\"\n"), digest("state = \"b\"\n"));
+}
+
 TEST(BrokerConfig, BindsLoopbackByDefault) {
   EXPECT_EQ(parse_broker_config(kGood, "t")->address, "127.0.0.1");
 }
@@ -33,8 +60,8 @@ TEST(BrokerConfig, RejectsWhatItDoesNotKnow) {
         "format = \"ensconce-broker/2\"\n" + kOwners, kGood + "lisen = \"127.0.0.1:1\"\n",
         kGood + "listen = \"127.0.0.1\"\n", kGood + "listen = \":1\"\n",
         kGood + "listen = \"127.0.0.1:65536\"\n", kGood + "lease_seconds = 0\n",
-        kGood + "lease_seconds = 86401\n", kGood + "= 1",
-        std::string("format = \"ensconce-broker/1\"\nowner_keys = []\n"),
+        kGood + "lease_seconds = 86401\n", kGood + "= 1", kGood + "tsm_root = \"\"\n",
+        kGood + "tsm_root = 1\n", std::string("format = \"ensconce-broker/1\"\nowner_keys = []\n"),
         std::string("format = \"ensconce-broker/1\"\nowner_keys = [\"aa\"]\n")}) {
     const auto config = parse_broker_config(text, "t");
     ASSERT_FALSE(config) << text;

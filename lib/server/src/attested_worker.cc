@@ -179,11 +179,9 @@ Statement AttestedWorker::describe(const ByteArray<32>& challenge, const KeyPair
 Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
     const ByteArray<32>& challenge, const KeyPair& keys, std::optional<Bytes> beacon) {
   auto out = std::make_shared<Attested>();
-  out->statement = encode_statement(describe(challenge, keys));
-  out->digest = sha256(out->statement);
-  out->beacon = std::move(beacon);
   const std::lock_guard lock(device_mutex_);
-  ENSC_TRY_ASSIGN(out->hardware, deps_.provider.attest(report_data_for(out->statement)));
+  ENSC_TRY_ASSIGN(static_cast<AttestedStatement&>(*out),
+                  attest_statement(deps_.provider, describe(challenge, keys), std::move(beacon)));
   ENSC_TRY_ASSIGN(out->measurement, measurement_of(out->hardware.evidence));
   out->rendered = RenderedEvidence(document_of(*out));
   return std::shared_ptr<const Attested>(std::move(out));
@@ -381,16 +379,6 @@ Result<HttpResponse> AttestedWorker::answer_peer(const HttpRequest& request,
            to_hex(peer.measurement()));
   return json_response(200,
                        json::write(json::Object{{"affirmed_until", to_rfc3339(peer.expires())}}));
-}
-
-EvidenceDocument AttestedWorker::document_of(const Attested& attested) {
-  return {attested.statement,
-          attested.beacon,
-          {attested.hardware.evidence},
-          attested.hardware.endorsements,
-          attested.hardware.missing,
-          std::nullopt,
-          std::nullopt};
 }
 
 Result<EvidenceDocument> AttestedWorker::introduce(const ByteArray<32>& nonce,

@@ -16,6 +16,8 @@ struct BrokerConfig {
   std::string state;  // directory; empty: named on the command line
   std::vector<Ed25519PublicKey> owner_keys;
   std::uint64_t lease_seconds = 3600;
+  std::string tsm_root;              // where configfs-tsm is; empty: the broker shows no evidence
+  Sha256Digest deployment_digest{};  // of what nobody pins, for the statement
 };
 
 // parse_broker_config reads "ensconce-broker/1". Errors: kConfig, naming the field.

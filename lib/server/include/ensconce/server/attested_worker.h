@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ensconce/attestation/evidence/statement.h"
+#include "ensconce/attester/attested_statement.h"
 #include "ensconce/base/random.h"
 #include "ensconce/channel/evidence_document.h"
 #include "ensconce/channel/peer.h"
@@ -91,11 +92,7 @@ class AttestedWorker {
 
  private:
   // Evidence that vouches for one statement.
-  struct Attested {
-    Bytes statement;
-    Sha256Digest digest{};
-    std::optional<Bytes> beacon;
-    HardwareEvidence hardware;
+  struct Attested : AttestedStatement {
     Bytes measurement;  // as the evidence says
     RenderedEvidence rendered;
   };
@@ -123,8 +120,6 @@ class AttestedWorker {
                                                  const KeyPair& keys, std::optional<Bytes> beacon);
   [[nodiscard]] HttpResponse handle_inside(const HttpRequest& request,
                                            const ConnectionInfo& connection, bool lengths_hidden);
-  // document_of has no session proof yet.
-  static EvidenceDocument document_of(const Attested& attested);
   Result<void> read_peer_policy();
   Result<void> start_epoch();
   Result<void> load(const WorkerModelConfig& model);
