@@ -1,11 +1,10 @@
 #include "broker_client.h"
 
-#include "broker_connection.h"
+#include "ensconce/broker_link/pinned_broker.h"
 #include "ensconce/codec/base64.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/keybroker/admin.h"
 #include "ensconce/keybroker/client.h"
-#include "ensconce/net/client.h"
 
 namespace ensconce::cli {
 
@@ -13,9 +12,9 @@ namespace {
 
 class PinnedConnection final : public OwnerConnection {
  public:
-  PinnedConnection(std::unique_ptr<HttpClient> client, const Sha256Digest& pin,
+  PinnedConnection(std::unique_ptr<PinnedBroker> broker, const Sha256Digest& pin,
                    const Context& context)
-      : client_(std::move(client)), pin_(pin), context_(context) {}
+      : broker_(std::move(broker)), pin_(pin), context_(context) {}
 
   Result<Bytes> ask(const Ed25519PrivateKey& owner, const std::string& method,
                     const std::string& target, Bytes body) override {
@@ -31,24 +30,26 @@ class PinnedConnection final : public OwnerConnection {
     return exchange(WireRequest{"GET", target, {}, {}});
   }
 
+  [[nodiscard]] std::optional<Ed25519PublicKey> attested_key() const override {
+    const Affirmed* affirmed = broker_->affirmed();
+    return affirmed != nullptr ? std::optional(affirmed->statement().security.broker_key)
+                               : std::nullopt;
+  }
+
  private:
-  Result<Bytes> exchange(WireRequest wire) {
-    HttpRequest request{wire.method, wire.target, {}, std::move(wire.body)};
-    for (const auto& [name, value] : wire.headers) {
-      request.headers.set(name, value);
-    }
-    Result<HttpResponse> response = client_->request(request);
+  Result<Bytes> exchange(WireRequest request) {
+    Result<WireResponse> response = broker_->exchange(request);
     wipe(request.body.data(), request.body.size());
     if (!response) {
       return response.error();
     }
     if (response->status != 200) {
-      return broker_error({response->status, {}, std::move(response->body)});
+      return broker_error(*response);
     }
     return std::move(response->body);
   }
 
-  std::unique_ptr<HttpClient> client_;
+  std::unique_ptr<PinnedBroker> broker_;
   Sha256Digest pin_;
   const Context& context_;
 };
@@ -59,27 +60,35 @@ json::Value or_null(const std::optional<std::uint64_t>& value) {
 
 }  // namespace
 
-Result<std::unique_ptr<OwnerConnection>> OwnerConnection::open(const std::string& url,
-                                                               const std::string& pin_hex,
+Result<std::optional<AppraisalPolicy>> policy_for_broker(const std::string& path) {
+  if (path.empty()) {
+    return std::optional<AppraisalPolicy>();
+  }
+  ENSC_TRY_ASSIGN(AppraisalPolicy policy, read_broker_policy(path));
+  return std::optional(std::move(policy));
+}
+
+Result<std::unique_ptr<OwnerConnection>> OwnerConnection::open(const BrokerDoor& door,
                                                                const Context& context) {
-  ENSC_TRY_ASSIGN(const Url parsed, parse_url(url));
-  const Result<Bytes> pin = from_hex(pin_hex);
-  if (parsed.scheme != "https" || !pin || pin->size() != 32) {
+  ENSC_TRY_ASSIGN(const Url url, parse_url(door.url));
+  const Result<Bytes> pin = from_hex(door.pin);
+  if (url.scheme != "https" || !pin || pin->size() != 32) {
     return Error(BaseError::kInvalidArgument,
                  "a broker is named by an https address and a pin of 64 hex digits")
         .with_remedy("`ensconce-broker init` prints the pin, as tls_pin");
   }
-  ClientOptions options;
-  options.pinned_spki_sha256 = to_array<32>(*pin).value();
-  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> client, HttpClient::connect(parsed, options));
+  const Sha256Digest digest = to_array<32>(*pin).value();
+  auto broker = std::make_unique<PinnedBroker>(ExpectedBroker{url, digest, door.key, door.policy},
+                                               context.clock, context.random);
+  ENSC_TRY(broker->connect());
   return std::unique_ptr<OwnerConnection>(
-      std::make_unique<PinnedConnection>(std::move(client), *options.pinned_spki_sha256, context));
+      std::make_unique<PinnedConnection>(std::move(broker), digest, context));
 }
 
 Result<void> upload_content_key(const BrokerTarget& target, const Ed25519PrivateKey& owner,
                                 const SealedResult& sealed, const Context& context) {
   ENSC_TRY_ASSIGN(const std::unique_ptr<OwnerConnection> broker,
-                  OwnerConnection::open(target.url, target.pin, context));
+                  OwnerConnection::open(target.door, context));
   std::string key = base64_encode(sealed.content_key.expose());
   // Written by hand around the key, so that it stands in two buffers, both wiped.
   const std::string rest = json::write(

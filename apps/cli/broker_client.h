@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "broker_connection.h"
 #include "cli.h"
 #include "ensconce/base/clock.h"
 #include "ensconce/crypto/keys.h"
@@ -12,8 +13,7 @@ namespace ensconce::cli {
 
 // BrokerTarget is a broker, and what a key is to stand under there.
 struct BrokerTarget {
-  std::string url;
-  std::string pin;                             // hex: SHA-256 of the broker's SubjectPublicKeyInfo
+  BrokerDoor door;
   std::string policy;                          // name
   std::optional<std::uint64_t> lease_seconds;  // nothing: the broker's default
   std::optional<std::uint64_t> max_uses;       // nothing: as often as asked

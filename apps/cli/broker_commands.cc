@@ -20,6 +20,7 @@ namespace {
 struct BrokerArguments {
   std::string url;
   std::string pin;
+  std::string broker_policy;
   std::string owner_key_file;
   std::string broker_key;
   std::string name;
@@ -39,8 +40,12 @@ struct Desk {
 
   static Result<Desk> open(const BrokerArguments& a, const Context& context) {
     ENSC_TRY_ASSIGN(Ed25519PrivateKey owner, read_owner_key_file(a.owner_key_file));
-    ENSC_TRY_ASSIGN(std::unique_ptr<OwnerConnection> broker,
-                    OwnerConnection::open(a.url, a.pin, context));
+    BrokerDoor door{a.url, a.pin, std::nullopt, std::nullopt};
+    ENSC_TRY_ASSIGN(door.policy, policy_for_broker(a.broker_policy));
+    if (!a.broker_key.empty()) {
+      ENSC_TRY_ASSIGN(door.key, parse_public_key(a.broker_key));
+    }
+    ENSC_TRY_ASSIGN(std::unique_ptr<OwnerConnection> broker, OwnerConnection::open(door, context));
     return Desk{std::move(broker), std::move(owner)};
   }
   [[nodiscard]] Result<json::Value> ask(const std::string& method, const std::string& path,
@@ -158,6 +163,9 @@ Result<Ed25519PublicKey> broker_key_of(const BrokerArguments& a, OwnerConnection
   if (!a.broker_key.empty()) {
     return parse_public_key(a.broker_key);
   }
+  if (const auto attested = broker.attested_key()) {
+    return *attested;
+  }
   // Without a key of one's own to compare, whoever holds the pinned TLS key may name it.
   ENSC_TRY_ASSIGN(const Bytes answer, broker.get("/ensconce/v1/identity"));
   ENSC_TRY_ASSIGN(const json::Value body, json::parse(as_text(answer)));
@@ -215,6 +223,9 @@ CLI::App* add_verb(CLI::App& noun, Registrar registrar, const Arguments& a, cons
   CLI::App* verb = noun.add_subcommand(name, help);
   verb->add_option("--broker", a->url, "https address of the broker")->required();
   verb->add_option("--broker-pin", a->pin, "SHA-256 of the broker's public key (hex)")->required();
+  verb->add_option("--broker-policy", a->broker_policy,
+                   "say nothing to a broker whose evidence this policy of role \"peer\" does not "
+                   "affirm");
   verb->add_option("--owner-key", a->owner_key_file, "owner key (ensconce key generate)")
       ->required();
   verb->callback([a, action, registrar] {

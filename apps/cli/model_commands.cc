@@ -29,6 +29,7 @@ struct ModelArguments {
   std::string owner_key_file;
   std::string key_out;
   BrokerTarget broker;
+  std::string broker_policy;
   std::string not_after;
   std::vector<std::string> owners;
   std::uint64_t minimum_version = 1;
@@ -82,6 +83,7 @@ class StagedFile {
 // target_of reads what is to be read before the work begins.
 Result<BrokerTarget> target_of(const ModelArguments& a) {
   BrokerTarget target = a.broker;
+  ENSC_TRY_ASSIGN(target.door.policy, policy_for_broker(a.broker_policy));
   if (!a.not_after.empty()) {
     const Result<Instant> not_after = from_rfc3339(a.not_after);
     if (!not_after) {
@@ -117,7 +119,7 @@ Result<int> seal(const ModelArguments& a, const Context& context) {
   ENSC_TRY(staged.put_in_place());
   json::Object out = header_members(sealed.header, sealed.manifest_digest);
   out.emplace_back("file", a.out);
-  out.emplace_back("key", a.key_out.empty() ? a.broker.url : a.key_out);
+  out.emplace_back("key", a.key_out.empty() ? a.broker.door.url : a.key_out);
   return print(std::move(out));
 }
 
@@ -182,15 +184,19 @@ void register_seal(CLI::App& noun, Registrar registrar) {
       ->required();
   CLI::Option_group* where = verb->add_option_group("content key", "Exactly one of:");
   where->add_option("--key-out", a->key_out, "new file for the content key, mode 0600");
-  CLI::Option* broker =
-      where->add_option("--broker", a->broker.url, "https address of the broker to give it to");
+  CLI::Option* broker = where->add_option("--broker", a->broker.door.url,
+                                          "https address of the broker to give it to");
   where->require_option(1);
-  CLI::Option* pin =
-      verb->add_option("--broker-pin", a->broker.pin, "SHA-256 of the broker's public key (hex)");
+  CLI::Option* pin = verb->add_option("--broker-pin", a->broker.door.pin,
+                                      "SHA-256 of the broker's public key (hex)");
   CLI::Option* policy =
       verb->add_option("--policy", a->broker.policy, "release policy at the broker, by name");
   for (CLI::Option* condition :
-       {verb->add_option("--max-uses", a->broker.max_uses,
+       {verb->add_option(
+            "--broker-policy", a->broker_policy,
+            "give the key only to a broker whose evidence this policy of role \"peer\" "
+            "affirms"),
+        verb->add_option("--max-uses", a->broker.max_uses,
                          "release the key so often and no more; a lease is no use "
                          "(default: no bound)")
             ->check(CLI::PositiveNumber),

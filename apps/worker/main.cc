@@ -14,9 +14,9 @@
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
 #include "ensconce/base/stop_signals.h"
+#include "ensconce/broker_link/pinned_broker.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/inference/onnxruntime.h"
-#include "ensconce/net/client.h"
 #include "ensconce/server/attested_worker.h"
 #include "ensconce/tee/configfs_tsm.h"
 
@@ -37,60 +37,18 @@ constexpr const char* kUsage =
     "  --check         read the configuration, say what is wrong with it, and stop\n"
     "  --version       print the version\n";
 
-// Joins keybroker to net: one pinned connection, opened anew after it failed. Only what begins an
-// exchange is sent again on a new connection (the broker may have closed an idle one): a key asked
-// for twice would count as two uses.
-class HttpBroker final : public BrokerConnection {
- public:
-  HttpBroker(Url url, const ByteArray<32>& pin) : url_(std::move(url)) {
-    options_.pinned_spki_sha256 = pin;
-  }
-
-  Result<WireResponse> exchange(const WireRequest& request) override {
-    const bool reused = client_ != nullptr && client_->open();
-    Result<WireResponse> answer = try_exchange(request);
-    const bool begins = request.target == "/kbs/v0/auth" || request.target == "/ensconce/v1/beacon";
-    if (!answer && reused && begins) {
-      client_.reset();
-      answer = try_exchange(request);
-    }
-    if (!answer) {
-      client_.reset();
-    }
-    return answer;
-  }
-
- private:
-  Result<WireResponse> try_exchange(const WireRequest& request) {
-    if (client_ == nullptr || !client_->open()) {
-      ENSC_TRY_ASSIGN(client_, HttpClient::connect(url_, options_));
-    }
-    HttpRequest out{request.method, request.target, {}, request.body};
-    for (const auto& [name, value] : request.headers) {
-      out.headers.set(name, value);
-    }
-    ENSC_TRY_ASSIGN(HttpResponse response, client_->request(out));
-    WireResponse in;
-    in.status = response.status;
-    for (const HttpHeader& header : response.headers.all()) {
-      std::string name = header.name;
-      for (char& c : name) {
-        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      }
-      in.headers[name] = header.value;
-    }
-    in.body = std::move(response.body);
-    return in;
-  }
-
-  Url url_;
-  ClientOptions options_;
-  std::unique_ptr<HttpClient> client_;
-};
-
 Result<WorkerConfig> read_config(const char* path) {
   ENSC_TRY_ASSIGN(const std::string text, read_text_file(path));
   return parse_worker_config(text, path);
+}
+
+// What the worker knows of its broker beforehand: pin, key, and the policy for its evidence if any.
+Result<ExpectedBroker> expected_broker(const WorkerConfig& config) {
+  ExpectedBroker out{config.broker_url, config.broker_tls_pin, config.broker_key, std::nullopt};
+  if (!config.broker_policy.empty()) {
+    ENSC_TRY_ASSIGN(out.policy, read_broker_policy(config.broker_policy));
+  }
+  return out;
 }
 
 // A probe is answered also while every handler computes.
@@ -132,7 +90,8 @@ Result<void> serve(const WorkerConfig& config) {
   const SystemClock clock;
   SystemRandom random;
   ConfigfsTsmProvider provider(config.tsm_root, clock, random);
-  HttpBroker broker(config.broker_url, config.broker_tls_pin);
+  ENSC_TRY_ASSIGN(ExpectedBroker expected, expected_broker(config));
+  PinnedBroker broker(std::move(expected), clock, random);
   ENSC_TRY_ASSIGN(const std::unique_ptr<EngineFactory> engines, make_onnxruntime());
   const StopSignals signals;
 
@@ -202,8 +161,13 @@ int run(int argc, char** argv) {
     return exit_code_of(Stage::kUsage);
   }
   const Result<WorkerConfig> config = read_config(path);
-  const Result<void> done =
-      config ? (check_only ? ok() : serve(*config)) : Result<void>(config.error());
+  Result<void> done = config ? ok() : Result<void>(config.error());
+  if (config && check_only) {
+    const Result<ExpectedBroker> expected = expected_broker(*config);
+    done = expected ? ok() : Result<void>(expected.error());
+  } else if (config) {
+    done = serve(*config);
+  }
   if (!done) {
     log_failure("cannot serve", done.error());
     return exit_code_of(done.error().stage());

@@ -182,7 +182,8 @@ class Tree:
             if found.is_file() and found.is_relative_to(home.resolve()):
                 return True
         # A test may borrow another's fixture, never another library's inside.
-        return unit_of(path) is None and any(self.root.glob(f"lib/*/test/{name}"))
+        return unit_of(path) is None and any(
+            found for top in ("lib", "apps") for found in self.root.glob(f"{top}/*/test/{name}"))
 
     def examine_links(self, path):
         text = re.sub(r"#[^\n]*", "", (self.root / path).read_text(encoding="utf-8"))

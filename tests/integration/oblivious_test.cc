@@ -613,11 +613,8 @@ TEST_F(Oblivious, AWorkerThatChangedIsRefusedOnRenewal) {
 class Mutual : public Oblivious {
  protected:
   Mutual() {
-    std::string policy = client_policy();
-    policy.replace(policy.find("role = \"client\""), 15, "role = \"peer\"");
-    policy.erase(policy.find("[[model]]"));
     const auto path = scratch("peers.toml");
-    EXPECT_TRUE(write_file_atomically(path, as_bytes(policy)));
+    EXPECT_TRUE(write_file_atomically(path, as_bytes(peer_policy())));
     WorkerConfig judging = config();
     judging.peer_policy = path;
     start(judging);

@@ -155,7 +155,8 @@ const Sealed& genuine() {
 
 // ---- Processor ---------------------------------------------------------------------------------
 
-Processor::Processor(const SnpPki& chip) : report(chip.report_template()), chip_(chip) {
+Processor::Processor(const SnpPki& chip, Instant crl_from)
+    : report(chip.report_template()), chip_(chip), crl_from_(crl_from) {
   report.measurement = measurement();
 }
 
@@ -163,7 +164,7 @@ Result<HardwareEvidence> Processor::attest(const ByteArray<64>& report_data) {
   SnpReport said = report;
   said.report_data = report_data;
   return HardwareEvidence{
-      {"snp", chip_.sign_report(said)}, chip_.endorsements(chip_.crl_der(kNow)), {}};
+      {"snp", chip_.sign_report(said)}, chip_.endorsements(chip_.crl_der(crl_from_)), {}};
 }
 
 // ---- Broker ------------------------------------------------------------------------------------
@@ -177,25 +178,29 @@ class Broker::Store final : public BrokerStore {
   }
   Result<std::vector<StoredPolicy>> policies() override { return std::vector<StoredPolicy>(); }
   Result<std::vector<StoredKey>> keys() override { return std::vector<StoredKey>(); }
-  Result<std::vector<Bytes>> log(std::uint64_t /*from*/, std::size_t /*limit*/) override {
-    return std::vector<Bytes>();
+  Result<std::vector<Bytes>> log(std::uint64_t from, std::size_t limit) override {
+    const auto begin = entries_.begin() +
+                       static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(from, entries_.size()));
+    const auto left = static_cast<std::size_t>(entries_.end() - begin);
+    return std::vector<Bytes>(begin, begin + static_cast<std::ptrdiff_t>(std::min(limit, left)));
   }
-  // Nobody opens this store twice, so nothing has to come back.
+  // Nobody opens this store twice, so nothing but the log has to come back.
   Result<void> commit(const StoreChange& change) override {
-    if (change.index != size_) {
+    if (change.index != entries_.size()) {
       return Error(KeyBrokerError::kStore, "not the next entry");
     }
-    ++size_;
+    entries_.push_back(change.entry);
     return ok();
   }
 
  private:
   std::optional<Bytes> root_check_;
-  std::uint64_t size_ = 0;
+  std::vector<Bytes> entries_;
 };
 
-Broker::Broker(const Clock& clock, Random& random, std::uint64_t lease_seconds)
-    : clock_(clock), random_(random), store_(std::make_unique<Store>()) {
+Broker::Broker(const Clock& clock, Random& random, std::uint64_t lease_seconds,
+               const Sha256Digest& audience)
+    : clock_(clock), random_(random), audience_(audience), store_(std::make_unique<Store>()) {
   KeyBrokerOptions options;
   options.owners = {owner().public_key(), other_owner().public_key()};
   options.tls_spki_sha256 = audience_;
@@ -260,6 +265,14 @@ std::string client_policy(const PolicySays& says) {
   return out + "[[model]]\nname = \"" + says.model + "\"\nowner_key = { exactly = \"" +
          to_hex(says.owner.bytes) +
          "\" }\nminimum_version = { at_least = " + std::to_string(says.minimum_version) + " }\n";
+}
+
+std::string peer_policy(const PolicySays& says) {
+  std::string out = client_policy(says);
+  const std::string_view client = "role = \"client\"";
+  out.replace(out.find(client), client.size(), "role = \"peer\"");
+  out.erase(out.find("[[model]]"));
+  return out;
 }
 
 // ---- Whole -------------------------------------------------------------------------------------

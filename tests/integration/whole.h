@@ -72,19 +72,22 @@ const Sealed& genuine();
 // Processor answers with signed reports that say what `report` says.
 class Processor final : public EvidenceProvider {
  public:
-  explicit Processor(const SnpPki& chip = pki());
+  explicit Processor(const SnpPki& chip = pki(), Instant crl_from = kNow);
   Result<HardwareEvidence> attest(const ByteArray<64>& report_data) override;
   [[nodiscard]] std::string name() const override { return "fake"; }
   SnpReport report;
 
  private:
   const SnpPki& chip_;
+  const Instant crl_from_;
 };
 
 // Broker is a key broker and the connection to it.
 class Broker final : public BrokerConnection {
  public:
-  Broker(const Clock& clock, Random& random, std::uint64_t lease_seconds);
+  // `audience` is what its owners' requests are addressed to: its TLS pin, where it has TLS.
+  Broker(const Clock& clock, Random& random, std::uint64_t lease_seconds,
+         const Sha256Digest& audience = {0x99});
   ~Broker() override;
   Result<WireResponse> exchange(const WireRequest& request) override;
 
@@ -101,7 +104,7 @@ class Broker final : public BrokerConnection {
   class Store;
   const Clock& clock_;
   Random& random_;
-  const Sha256Digest audience_{0x99};
+  const Sha256Digest audience_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<KeyBroker> broker_;
 };
@@ -119,6 +122,8 @@ struct PolicySays {
   std::string padding = "none";
 };
 std::string client_policy(const PolicySays& says = {});
+// peer_policy says the same of a worker or a broker that another one meets.
+std::string peer_policy(const PolicySays& says = {});
 
 // Whole is the fixture. After each test the worker must still answer a good request.
 class Whole : public ::testing::Test {

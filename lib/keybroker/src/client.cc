@@ -24,6 +24,10 @@ Result<WireResponse> ask(BrokerConnection& broker, WireRequest request) {
   }
   Result<WireResponse> response = broker.exchange(request);
   if (!response) {
+    // Who refuses the broker, by its pin or by its evidence, says why itself.
+    if (response.error().kind() == Kind::kRejected) {
+      return response.error();
+    }
     return Error(KeyBrokerError::kUnavailable, response.error().to_string())
         .with_remedy("see that the broker runs and that its address and pin are right");
   }

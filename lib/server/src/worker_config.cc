@@ -84,6 +84,19 @@ Result<std::uint64_t> read_optional_uint(json::Fields& fields, std::string_view 
   return n;
 }
 
+// An empty path would switch off what it is there to demand.
+Result<std::filesystem::path> read_optional_path(json::Fields& fields, std::string_view name) {
+  const json::Value* value = fields.take_optional(name);
+  if (value == nullptr) {
+    return std::filesystem::path();
+  }
+  ENSC_TRY_ASSIGN(const std::string path, value->as_text(name));
+  if (path.empty()) {
+    return Error(ServerError::kConfig, std::string(name) + ": expected a path, got an empty text");
+  }
+  return std::filesystem::path(path);
+}
+
 Result<void> read_broker(const json::Value& value, WorkerConfig& out) {
   ENSC_TRY_ASSIGN(json::Fields fields, json::Fields::of(value, "broker"));
   ENSC_TRY_ASSIGN(const json::Value* url, fields.take("url"));
@@ -152,10 +165,8 @@ Result<WorkerConfig> read_config(const json::Value& root) {
   ENSC_TRY_ASSIGN(const std::uint64_t handlers,
                   read_optional_uint(fields, "handler_threads", 2, 1, 256));
   out.handler_threads = static_cast<unsigned>(handlers);
-  if (const json::Value* peers = fields.take_optional("peer_policy"); peers != nullptr) {
-    ENSC_TRY_ASSIGN(const std::string path, peers->as_text("peer_policy"));
-    out.peer_policy = path;
-  }
+  ENSC_TRY_ASSIGN(out.peer_policy, read_optional_path(fields, "peer_policy"));
+  ENSC_TRY_ASSIGN(out.broker_policy, read_optional_path(fields, "broker_policy"));
   ENSC_TRY_ASSIGN(const json::Value* models, fields.take("model"));
   ENSC_TRY(read_models(*models, out));
   ENSC_TRY(fields.finish());

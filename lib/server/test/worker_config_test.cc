@@ -60,10 +60,11 @@ TEST(WorkerConfig, ReadsWhatIsOptional) {
   EXPECT_EQ(plain.padding, Padding::none());
   EXPECT_EQ(plain.ohttp_kem, hpke::Kem::kX25519);
   EXPECT_TRUE(plain.peer_policy.empty());
+  EXPECT_TRUE(plain.broker_policy.empty());
   const WorkerConfig config =
       parse_worker_config(
           "listen_sealed = \"[::1]:9000\"\npadding = \"bucket:4096\"\nohttp_kem = \"p256\"\n"
-          "peer_policy = \"peers.toml\"\n" +
+          "peer_policy = \"peers.toml\"\nbroker_policy = \"broker.toml\"\n" +
               good(),
           "worker.toml")
           .value();
@@ -72,12 +73,14 @@ TEST(WorkerConfig, ReadsWhatIsOptional) {
   EXPECT_EQ(config.padding, Padding::bucket(4096));
   EXPECT_EQ(config.ohttp_kem, hpke::Kem::kP256);
   EXPECT_EQ(config.peer_policy, "peers.toml");
+  EXPECT_EQ(config.broker_policy, "broker.toml");
 }
 
 TEST(WorkerConfig, RejectsOptionalValuesOfAnotherForm) {
   for (const char* line :
        {"listen_sealed = \"127.0.0.1\"\n", "padding = \"bucket:0\"\n", "padding = \"some\"\n",
-        "padding = 1\n", "ohttp_kem = \"p521\"\n", "peer_policy = 1\n"}) {
+        "padding = 1\n", "ohttp_kem = \"p521\"\n", "peer_policy = 1\n", "peer_policy = \"\"\n",
+        "broker_policy = 1\n", "broker_policy = \"\"\n"}) {
     expect_refused(line + good());
   }
 }

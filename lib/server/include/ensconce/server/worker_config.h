@@ -37,7 +37,8 @@ struct WorkerConfig {
   Millis epoch = std::chrono::minutes(10);
   int intra_op_threads = 1;
   unsigned handler_threads = 2;
-  std::filesystem::path peer_policy;  // of role "peer"; empty: peers are not judged
+  std::filesystem::path peer_policy;    // of role "peer"; empty: peers are not judged
+  std::filesystem::path broker_policy;  // of role "peer"; empty: the broker's pin is enough
   std::vector<WorkerModelConfig> models;
   Sha256Digest deployment_digest{};  // of what nobody pins: address, paths, threads
 };
