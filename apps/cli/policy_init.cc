@@ -138,7 +138,7 @@ Result<std::vector<ModelPolicy>> fetch_models(HttpClient& http, const EvidenceDo
   return models;
 }
 
-Result<Fetched> fetch(const std::string& address, const Context& context) {
+Result<Fetched> fetch(const std::string& address, PolicyRole role, const Context& context) {
   ENSC_TRY_ASSIGN(const Url url, parse_url(address));
   if (url.scheme != "https") {
     return Error(NetError::kBadUrl, "a worker is reached by https only");
@@ -164,6 +164,9 @@ Result<Fetched> fetch(const std::string& address, const Context& context) {
         "worker "
         "ends it, and a client with this policy will not talk to him");
   }
+  if (role != PolicyRole::kClient) {
+    return out;
+  }
   auto models = fetch_models(*http, *out.input.document, statement);
   if (models) {
     out.models = *std::move(models);
@@ -176,6 +179,9 @@ Result<Fetched> fetch(const std::string& address, const Context& context) {
 // ---- The policy ------------------------------------------------------------------------------
 
 PolicyRole role_of(const InitArguments& a) {
+  if (a.role == "peer") {
+    return PolicyRole::kPeer;
+  }
   return a.role == "broker" ? PolicyRole::kBroker : PolicyRole::kClient;
 }
 
@@ -202,7 +208,7 @@ Result<int> init_from_evidence(const InitArguments& a, const Context& context) {
   ENSC_TRY_ASSIGN(EvidenceQuestion question, read_question(a.evidence, std::nullopt, context));
   Fetched fetched;
   if (running) {
-    ENSC_TRY_ASSIGN(fetched, fetch(a.url, context));
+    ENSC_TRY_ASSIGN(fetched, fetch(a.url, role_of(a), context));
   } else {
     ENSC_TRY_ASSIGN(fetched.input, read_evidence(a.evidence.input));
   }
@@ -244,7 +250,8 @@ void register_policy_init(CLI::App& noun, Registrar registrar) {
       "example: ensconce policy init --input document.json --out client.toml\n"
       "example: ensconce policy init https://127.0.0.1:8443 --out client.toml\n"
       "example: ensconce policy init --role broker --kind tdx --out broker.toml");
-  CLI::Option* url = verb->add_option("url", arguments->url, "https address of a running worker");
+  CLI::Option* url =
+      verb->add_option("url", arguments->url, "https address of a running worker or broker");
   CLI::Option* input = verb->add_option("--input", arguments->evidence.input,
                                         "evidence file (report, quote, document), - for stdin");
   CLI::Option* kind =
@@ -253,8 +260,10 @@ void register_policy_init(CLI::App& noun, Registrar registrar) {
   url->excludes(input)->excludes(kind);
   input->excludes(kind);
   add_endorsement_options(*verb, arguments->evidence);
-  verb->add_option("--role", arguments->role, "who will judge by it: client (default) or broker")
-      ->check(CLI::IsMember({"client", "broker"}));
+  verb->add_option("--role", arguments->role,
+                   "who will judge by it: client (default), broker (before it releases a key), or "
+                   "peer (a worker or owner of a broker, or another worker)")
+      ->check(CLI::IsMember({"client", "broker", "peer"}));
   verb->add_option("--out", arguments->out, "file to write (default: stdout)");
   verb->callback([arguments, url, input, kind, registrar] {
     if (url->count() + input->count() + kind->count() == 0) {

@@ -110,6 +110,21 @@ TEST(Draft, OfABrokerHasNoFreshnessAndNoModels) {
   EXPECT_EQ(made::holds(result.checks(), "security.owner_keys"), true);
 }
 
+TEST(Draft, OfAPeerHasNoModelsAndAsksABrokerForNewEvidence) {
+  Fresh fresh;
+  const auto freshness = [&] {
+    const auto attested = made::attested(made::shared_pki(), fresh.statement);
+    const PolicyDraft draft = drafted(attested->evidence, &fresh.statement, PolicyRole::kPeer);
+    EXPECT_THAT(draft.toml, testing::Not(HasSubstr("[[model]]")));
+    const AppraisalPolicy policy = loaded(draft);
+    EXPECT_EQ(policy.role(), PolicyRole::kPeer);
+    return *policy.freshness();
+  };
+  EXPECT_TRUE(std::holds_alternative<BeaconFreshness>(freshness()));
+  fresh.statement.keys.receipt = fresh.statement.security.broker_key;  // a broker's
+  EXPECT_TRUE(std::holds_alternative<HardwareFreshness>(freshness()));
+}
+
 TEST(Draft, SaysThatTheMeasurementIsFirmwareUnlessItKnowsBetter) {
   const auto evidence = snp_evidence({}, AnchorOrigin::kPrivate);
   const PolicyDraft draft = drafted(*evidence);
@@ -320,7 +335,7 @@ std::string uncommented(std::string text) {
 TEST(Template, LoadsOnceItIsFilledAndNotBefore) {
   for (const EvidenceKind kind : {EvidenceKind::kSnp, EvidenceKind::kTdx, EvidenceKind::kSgx,
                                   EvidenceKind::kAzureSnp, EvidenceKind::kAzureTdx}) {
-    for (const PolicyRole role : {PolicyRole::kClient, PolicyRole::kBroker}) {
+    for (const PolicyRole role : {PolicyRole::kClient, PolicyRole::kBroker, PolicyRole::kPeer}) {
       SCOPED_TRACE(name_of(kind));
       const std::string text = policy_template(role, kind);
       const auto empty = AppraisalPolicy::parse(text, "template");

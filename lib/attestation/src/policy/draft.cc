@@ -25,10 +25,13 @@ std::string keys_text(const std::vector<Ed25519PublicKey>& keys) {
 
 void draft_head(DraftWriter& out, PolicyRole role) {
   out.plain("format", quoted("ensconce-policy/1"));
-  out.field("role", quoted(role == PolicyRole::kClient ? "client" : "broker"),
-            role == PolicyRole::kClient
-                ? "A client's policy judges a worker's evidence before any input is sent."
-                : "A broker's policy judges a worker's evidence before a key is released.");
+  std::string_view what = "A client's policy judges a worker's evidence before any input is sent.";
+  if (role == PolicyRole::kBroker) {
+    what = "A broker's policy judges a worker's evidence before a key is released.";
+  } else if (role == PolicyRole::kPeer) {
+    what = "A peer's policy judges a worker or a broker before it is believed or told anything.";
+  }
+  out.field("role", quoted(name_of(role)), what);
 }
 
 // A root that is nobody's known is listed with words that a reader will not pass over.
@@ -96,10 +99,16 @@ void draft_security(DraftWriter& out, const Statement* statement) {
 
 void draft_freshness(DraftWriter& out, const Statement* statement) {
   out.section("[freshness]", "How old evidence may be.");
+  if (statement != nullptr && is_of_broker(*statement)) {
+    out.field(
+        "hardware", "true",
+        "Evidence must be made for the verifier's own nonce: nobody gives a broker a beacon.");
+    return;
+  }
   if (statement == nullptr) {
     out.field(
         "hardware", "true",
-        "Evidence must be made for this client's own nonce. Instead: evidence_age = { at_most "
+        "Evidence must be made for the verifier's own nonce. Instead: evidence_age = { at_most "
         "= \"20m\" } and broker_key = { exactly = \"<64 hex digits>\" }, a broker's word on it.");
     return;
   }
@@ -161,8 +170,10 @@ PolicyDraft draft_policy(PolicyRole role, const DraftSource& source) {
     draft.notes.emplace_back(
         "bare evidence names no keys: write owner_keys and broker_key under [security]");
   }
-  if (role == PolicyRole::kClient) {
+  if (role != PolicyRole::kBroker) {
     draft_freshness(out, source.statement);
+  }
+  if (role == PolicyRole::kClient) {
     draft_models(out, source.statement, source.models, draft.notes);
   }
   draft.toml = std::move(out).take();
@@ -200,8 +211,10 @@ std::string policy_template(PolicyRole role, EvidenceKind kind) {
   out.filled("owner_keys", std::nullopt, "{ exactly = [\"<64 hex digits>\"] }",
              "Whose models the worker opens: `ensconce key show` prints the key.");
   out.filled("broker_key", std::nullopt, example, "Whose beacons and leases it believes.");
-  if (role == PolicyRole::kClient) {
+  if (role != PolicyRole::kBroker) {
     draft_freshness(out, nullptr);
+  }
+  if (role == PolicyRole::kClient) {
     out.section("[[model]]", "The models you will use; nothing is sent to any other.");
     out.filled("name", std::nullopt, quoted("line-reader"), "");
     out.filled("owner_key", std::nullopt, example, "");
