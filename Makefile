@@ -24,7 +24,7 @@ help:
 	  'make test              every test; what cannot run here is listed as skipped' \
 	  'make test-asan         the same under AddressSanitizer and UndefinedBehaviorSanitizer' \
 	  'make test-tsan         the same under ThreadSanitizer' \
-	  'make bench             every measurement; BENCH=name for one; results in build/bench/results' \
+	  'make bench             every measurement; BENCH=name for one; results in build/bench' \
 	  'make fuzz SECONDS=60   every fuzz target for that long, with clang, and the lines they reach;' \
   '                       TARGET=name for one' \
 	  'make format            clang-format on every source' \

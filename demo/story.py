@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -87,10 +88,12 @@ def infer(house, port, policy, *arguments, expect=0):
 class Story:
     """What later steps and the attacks need of the earlier ones."""
 
-    def __init__(self, house, pairs=0, worker_settings=""):
+    def __init__(self, house, pairs=0, worker_settings="", models=None):
         self.house = house
         self.pairs = pairs
         self.worker_settings = worker_settings  # more lines for the worker's configuration
+        # What is served: names, and the model directories.
+        self.models = models or {m: house.cache / "models" / m for m in MODELS}
 
 
 def tell_cast(story):
@@ -119,7 +122,7 @@ def tell_policy(story):
     chapter(3, "The operator shows what will run; the owner decides whether it may have the key")
     story.bundles = house.operator / "bundles"
     story.bundles.mkdir(mode=0o700)
-    paths = [story.bundles / f"{m}.sealed" for m in MODELS]
+    paths = [story.bundles / f"{m}.sealed" for m in story.models]
     story.worker_config = write_worker_config(house, story.broker, "worker.toml", [story.owner], paths,
                                               more=story.worker_settings)
     measured = house.measure(story.worker_config)
@@ -136,8 +139,7 @@ def tell_policy(story):
 def tell_seal(story):
     house = story.house
     chapter(4, "The owner seals both models; the keys go to the broker, the bundles anywhere")
-    for model in MODELS:
-        source = house.cache / "models" / model
+    for model, source in story.models.items():
         out, done = seal(house, story.broker, story.owner_key, model, source, story.bundles, "demo")
         megabytes = out.stat().st_size / 1e6
         holds(model, f"{megabytes:.1f} MB sealed, manifest {short(done['manifest_digest'])}")
@@ -155,7 +157,7 @@ def tell_worker(story):
     story.sealed_port = said.get("sealed_port")
     how = [line for line in story.worker.errors if "SIMULATED" in line]
     quote(how, limit=3)
-    holds("worker", f"attested, serving {' and '.join(MODELS)} on port {story.port}")
+    holds("worker", f"attested, serving {' and '.join(story.models)} on port {story.port}")
 
 
 def tell_requests(story):
@@ -204,11 +206,12 @@ def tell_overhead(story):
               "sentence-labels": ("--text", "The lab results of my blood test have not arrived.")}
     for model, what in inputs.items():
         result = house.json(
-            house.program("ensconce-bench-overhead"), "--secure", f"https://127.0.0.1:{story.port}",
+            house.program("ensconce-bench-latency"), "--tls", f"https://127.0.0.1:{story.port}",
             "--plain", f"http://127.0.0.1:{said['port']}", "--policy", story.client_policy,
             "--model", model, *what, "--pairs", story.pairs)
-        over = (result["ratio_p50"] - 1) * 100
-        say(f"   {model:<16} p50 {result['secure_p50_ms']:.2f} ms, plain {result['plain_p50_ms']:.2f} ms: "
+        secure, open_ = (statistics.median(result["sides"][side]["ms"]) for side in ("tls", "plain"))
+        over = (secure / open_ - 1) * 100
+        say(f"   {model:<16} p50 {secure:.2f} ms, plain {open_:.2f} ms: "
             + bold(f"{over:+.1f} %") + dim(f"   (the paper this field starts from: {PAPER})"))
     say(dim(f"   {story.pairs} alternating pairs on this machine, busy or not: an impression, "
             "not the benchmark"))

@@ -1,55 +1,76 @@
-// ensconce-bench-overhead: what confidentiality costs one request. Asks an attested worker and the
-// unprotected baseline (ensconce-bench-plain) the same thing in turn, over one connection each that
-// stays open, and compares in pairs, so that a machine that is busy now and then is busy for both.
+// ensconce-bench-latency: what confidentiality costs one request. Asks several sides the same thing
+// in turn, each over a connection of its own that stays open, so that a machine that is busy now
+// and then is busy for all of them, and prints what each asking took.
+
+#include <time.h>  // NOLINT(modernize-deprecated-headers): clock_gettime is not in <ctime>.
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
+#include <deque>
+#include <filesystem>
+#include <fstream>
+#include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "../model_files.h"
 #include "../options.h"
 #include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
 #include "ensconce/client/attested_client.h"
 #include "ensconce/codec/json.h"
+#include "ensconce/inference/onnxruntime.h"
 #include "ensconce/oip/oip.h"
 
 namespace ensconce::bench {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const char* kUsage =
-    "ensconce-bench-overhead: compare an attested worker with the unprotected baseline.\n"
+    "ensconce-bench-latency: ask the same of several sides in turn, and print what each took.\n"
     "\n"
-    "usage: ensconce-bench-overhead --secure https://HOST:PORT --policy client.toml\n"
-    "         --plain http://HOST:PORT --model NAME (--image FILE | --text TEXT …)\n"
-    "         [--pairs 500] [--warm-up 10] [--bar RATIO] [--json FILE]\n"
+    "usage: ensconce-bench-latency --model NAME [--image FILE | --text TEXT …]\n"
+    "         [--engine DIRECTORY] [--plain URL] [--tls URL] [--ohttp URL] [--policy client.toml]\n"
+    "         [--plain-pid N] [--worker-pid N] [--pairs 500] [--warm-up 10]\n"
     "\n"
-    "Prints JSON; a table goes to stderr. --bar 1.05 adds \"holds\": whether the upper end of the\n"
-    "95 % interval is within the bar; null where the interval is wider than 2 points.\n";
+    "Sides: `engine` runs the model directory in this process, `plain` asks ensconce-bench-plain,\n"
+    "`tls` and `ohttp` an attested worker. Without an image or a text, inputs are made by the "
+    "engine's\n"
+    "specs: pseudo-random bytes, and ones. With the servers' process ids it counts their processor "
+    "time too. Prints JSON:\n"
+    "{\"sides\":{SIDE:{\"ms\":[…],\"cpu_ms\":[…]}},\"origin\":…}. That all sides answer the same "
+    "is\n"
+    "checked each time.\n";
 constexpr std::size_t kMaxInput = std::size_t{16} * 1024 * 1024;
-constexpr int kResamples = 10'000;
-constexpr double kWidest = 0.02;
 
 struct Input {
-  std::string tensor;
-  std::vector<Bytes> elements;
+  std::string name;
+  DataType type = DataType::kBytes;
+  std::vector<std::int64_t> shape;
+  std::vector<Bytes> elements;  // of kBytes; else one: the data
 };
 
-Result<std::vector<Tensor>> tensors_of(const Input& input) {
-  const std::vector<ByteView> views(input.elements.begin(), input.elements.end());
-  ENSC_TRY_ASSIGN(Tensor tensor,
-                  Tensor::strings(input.tensor, {static_cast<std::int64_t>(views.size())}, views));
+Result<std::vector<Tensor>> tensors_of(const std::vector<Input>& inputs) {
   std::vector<Tensor> out;
-  out.push_back(std::move(tensor));
+  for (const Input& input : inputs) {
+    if (input.type == DataType::kBytes) {
+      const std::vector<ByteView> views(input.elements.begin(), input.elements.end());
+      ENSC_TRY_ASSIGN(Tensor tensor, Tensor::strings(input.name, input.shape, views));
+      out.push_back(std::move(tensor));
+    } else {
+      ENSC_TRY_ASSIGN(Tensor tensor, Tensor::make(input.name, input.type, input.shape,
+                                                  SecretBytes::copy_of(input.elements.front())));
+      out.push_back(std::move(tensor));
+    }
+  }
   return out;
 }
 
-// Outputs by name and bytes, to see that both sides answer alike.
+// Outputs by name and bytes, to see that all sides answer alike.
 using Outputs = std::vector<std::pair<std::string, Bytes>>;
 Outputs outputs_of(const std::vector<Tensor>& tensors) {
   Outputs out;
@@ -69,9 +90,29 @@ class Side {
   virtual Result<Outputs> ask(std::vector<Tensor> inputs) = 0;
 };
 
-class SecureSide final : public Side {
+class EngineSide final : public Side {
  public:
-  SecureSide(std::unique_ptr<AttestedClient> client, std::string model)
+  static Result<std::unique_ptr<EngineSide>> load(const std::string& folder) {
+    auto out = std::unique_ptr<EngineSide>(new EngineSide);
+    ENSC_TRY_ASSIGN(out->engines_, make_onnxruntime());
+    ENSC_TRY_ASSIGN(out->model_, load_directory(folder, *out->engines_, {}));
+    return out;
+  }
+  Result<Outputs> ask(std::vector<Tensor> inputs) override {
+    ENSC_TRY_ASSIGN(const std::vector<Tensor> outputs, model_->infer(std::move(inputs), {}));
+    return outputs_of(outputs);
+  }
+  [[nodiscard]] const Model& model() const { return *model_; }
+
+ private:
+  EngineSide() = default;
+  std::unique_ptr<EngineFactory> engines_;
+  std::unique_ptr<Model> model_;
+};
+
+class AttestedSide final : public Side {
+ public:
+  AttestedSide(std::unique_ptr<AttestedClient> client, std::string model)
       : client_(std::move(client)), model_(std::move(model)) {}
   Result<Outputs> ask(std::vector<Tensor> inputs) override {
     ENSC_TRY_ASSIGN(const AttestedClient::Answer answer,
@@ -119,175 +160,203 @@ class PlainSide final : public Side {
   std::string target_;
 };
 
-struct Timed {
-  double ms = 0;
-  Outputs outputs;
-};
-
-Result<Timed> timed(Side& side, const Input& input) {
-  ENSC_TRY_ASSIGN(std::vector<Tensor> inputs, tensors_of(input));
-  const auto start = std::chrono::steady_clock::now();
-  ENSC_TRY_ASSIGN(Outputs outputs, side.ask(std::move(inputs)));
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  return Timed{took.count(), std::move(outputs)};
-}
-
-double quantile(std::vector<double> values, double q) {
-  const auto at = std::lround(q * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), values.begin() + at, values.end());
-  return values[static_cast<std::size_t>(at)];
-}
-
-struct Interval {
-  double low = 0;
-  double high = 0;
-};
-
-// The 95 % bootstrap interval of the median: percentiles of the medians of resamples.
-Interval bootstrap_of_median(const std::vector<double>& values) {
-  // NOLINTNEXTLINE(cert-msc32-c,cert-msc51-cpp): the same values give the same interval.
-  std::mt19937_64 random(20251123);
-  std::uniform_int_distribution<std::size_t> pick(0, values.size() - 1);
-  std::vector<double> medians;
-  std::vector<double> sample(values.size());
-  for (int i = 0; i < kResamples; ++i) {
-    std::generate(sample.begin(), sample.end(), [&] { return values[pick(random)]; });
-    medians.push_back(quantile(sample, 0.5));
+// cpu_ms is what the threads of a process have used: its own clock for this one, else the first
+// number of each /proc/PID/task/TID/schedstat, nanoseconds on a processor.
+double cpu_ms(std::uint64_t pid) {
+  if (pid == 0) {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
   }
-  return {quantile(medians, 0.025), quantile(medians, 0.975)};
+  double total = 0;
+  std::error_code error;
+  const fs::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (fs::directory_iterator it(tasks, error), end; !error && it != end; it.increment(error)) {
+    double ns = 0;
+    std::ifstream(it->path() / "schedstat") >> ns;
+    total += ns / 1e6;
+  }
+  return total;
 }
 
-struct Measured {
-  std::vector<double> secure;
-  std::vector<double> plain;
-  std::vector<double> ratios;
+struct Asked {
+  std::string name;
+  std::unique_ptr<Side> side;
+  std::optional<std::uint64_t> pid;  // whose processor time it takes; 0: this process's
+  std::vector<double> ms;
+  std::vector<double> cpu;
 };
 
-Result<Measured> measure(Side& secure, Side& plain, const Input& input, std::uint64_t warm_up,
-                         std::uint64_t pairs) {
-  Measured out;
-  for (std::uint64_t i = 0; i < warm_up + pairs; ++i) {
-    // Who goes first takes turns: the second finds warmer caches.
-    std::array<Side*, 2> order = {&secure, &plain};
-    const std::size_t secure_at = i % 2;
-    if (secure_at == 1) {
-      std::swap(order[0], order[1]);
+// measure asks the sides in turn; who begins changes, because who comes next finds warmer caches.
+// What a server does after its answer counts too: its time is read before the next asking of it.
+Result<void> measure(std::vector<Asked>& sides, const std::vector<Input>& input,
+                     std::uint64_t warm_up, std::uint64_t rounds) {
+  struct Open {
+    Asked* of;
+    double since;
+    bool counts;
+  };
+  std::map<std::uint64_t, Open> open;  // by process
+  const auto close = [&](std::uint64_t pid) {
+    const auto found = open.find(pid);
+    if (found != open.end() && found->second.counts) {
+      found->second.of->cpu.push_back(cpu_ms(pid) - found->second.since);
     }
-    ENSC_TRY_ASSIGN(const Timed first, timed(*order[0], input));
-    ENSC_TRY_ASSIGN(const Timed second, timed(*order[1], input));
-    if (first.outputs != second.outputs) {
-      return Error(ChannelError::kUnexpectedAnswer, "the two sides answered differently");
+  };
+  for (std::uint64_t i = 0; i < warm_up + rounds; ++i) {
+    std::optional<Outputs> first;
+    for (std::size_t k = 0; k < sides.size(); ++k) {
+      Asked& asked = sides[(i + k) % sides.size()];
+      ENSC_TRY_ASSIGN(std::vector<Tensor> inputs, tensors_of(input));
+      if (asked.pid.value_or(0) != 0) {
+        close(*asked.pid);
+        open[*asked.pid] = {&asked, cpu_ms(*asked.pid), i >= warm_up};
+      }
+      const double own = cpu_ms(0);
+      const auto start = std::chrono::steady_clock::now();
+      ENSC_TRY_ASSIGN(Outputs outputs, asked.side->ask(std::move(inputs)));
+      const std::chrono::duration<double, std::milli> took =
+          std::chrono::steady_clock::now() - start;
+      if (i >= warm_up) {
+        asked.ms.push_back(took.count());
+        if (asked.pid == 0U) {
+          asked.cpu.push_back(cpu_ms(0) - own);
+        }
+      }
+      if (first && *first != outputs) {
+        return Error(ChannelError::kUnexpectedAnswer,
+                     asked.name + " answered otherwise than the side before it");
+      }
+      first = std::move(outputs);
     }
-    if (i >= warm_up) {
-      out.secure.push_back(secure_at == 0 ? first.ms : second.ms);
-      out.plain.push_back(secure_at == 0 ? second.ms : first.ms);
-      out.ratios.push_back(out.secure.back() / out.plain.back());
+  }
+  for (const auto& [pid, last] : open) {
+    close(pid);
+  }
+  return ok();
+}
+
+Result<std::vector<Input>> filled(const Model& model) {
+  std::vector<Input> out;
+  SeededRandom random(1);
+  for (const TensorSpec& spec : model.inputs()) {
+    std::size_t count = 1;
+    for (const std::int64_t dim : spec.shape) {
+      count *= static_cast<std::size_t>(std::max<std::int64_t>(dim, 1));
     }
+    Input input{spec.name, spec.type, spec.shape, {Bytes(count * element_size(spec.type))}};
+    if (spec.type == DataType::kUint8) {
+      random.fill(input.elements.front());
+    } else if (spec.type == DataType::kInt64) {
+      for (std::size_t i = 0; i < input.elements.front().size(); i += 8) {
+        input.elements.front()[i] = 1;
+      }
+    } else {
+      return Error(BaseError::kInvalidArgument, "only UINT8 and INT64 inputs can be made up");
+    }
+    out.push_back(std::move(input));
   }
   return out;
 }
 
-Result<Input> read_input(const Options& options) {
+Result<std::vector<Input>> read_input(const Options& options, const EngineSide* engine) {
+  if (options.all("--image").empty() && options.all("--text").empty() && engine != nullptr) {
+    return filled(engine->model());
+  }
   Input out;
   if (!options.all("--image").empty()) {
     ENSC_TRY_ASSIGN(const std::string path, options.one("--image"));
     ENSC_TRY_ASSIGN(Bytes image, read_file(path, kMaxInput));
-    out.tensor = "image";
+    out.name = "image";
     out.elements.push_back(std::move(image));
-    return out;
-  }
-  out.tensor = "text";
-  for (const std::string& text : options.all("--text")) {
-    out.elements.push_back(to_bytes(text));
+  } else {
+    out.name = "text";
+    for (const std::string& text : options.all("--text")) {
+      out.elements.push_back(to_bytes(text));
+    }
   }
   if (out.elements.empty()) {
     return Error(BaseError::kInvalidArgument, kUsage);
   }
-  return out;
+  out.shape = {static_cast<std::int64_t>(out.elements.size())};
+  return std::vector<Input>{std::move(out)};
 }
 
-json::Value report(const Measured& m, const std::string& model, const std::string& origin,
-                   std::optional<double> bar) {
-  const double secure = quantile(m.secure, 0.5);
-  const double plain = quantile(m.plain, 0.5);
-  const double paired = quantile(m.ratios, 0.5);
-  const Interval interval = bootstrap_of_median(m.ratios);
-  std::fprintf(
-      stderr,
-      "%-18s %10s %10s %10s\n%-18s %9.3f  %9.3f  %9.3f  ms\n%-18s %9.3f  %9.3f  %9.3f  ms\n"
-      "paired ratio %.4f (95 %%: %.4f to %.4f), %zu pairs, %s\n",
-      model.c_str(), "p50", "p90", "p99", "secure", secure, quantile(m.secure, 0.9),
-      quantile(m.secure, 0.99), "plain", plain, quantile(m.plain, 0.9), quantile(m.plain, 0.99),
-      paired, interval.low, interval.high, m.ratios.size(), origin.c_str());
-  json::Object out{{"model", model},
-                   {"pairs", static_cast<std::int64_t>(m.ratios.size())},
-                   {"secure_p50_ms", secure},
-                   {"plain_p50_ms", plain},
-                   {"ratio_p50", secure / plain},
-                   {"paired_ratio", paired},
-                   {"paired_ratio_95", json::Array{interval.low, interval.high}},
-                   {"origin", origin}};
-  if (bar) {
-    out.emplace_back("bar", *bar);
-    out.emplace_back("holds", interval.high - interval.low > kWidest
-                                  ? json::Value(nullptr)
-                                  : json::Value(interval.high <= *bar));
+json::Value numbers(const std::vector<double>& values) {
+  json::Array out;
+  for (const double value : values) {
+    out.emplace_back(value);
   }
   return json::Value(std::move(out));
 }
 
-Result<std::optional<double>> read_bar(const Options& options) {
-  if (options.all("--bar").empty()) {
-    return std::optional<double>();
+Result<std::optional<std::uint64_t>> pid_of(const Options& options, std::string_view name) {
+  if (options.all(name).empty()) {
+    return std::optional<std::uint64_t>();
   }
-  ENSC_TRY_ASSIGN(const std::string text, options.one("--bar"));
-  char* end = nullptr;
-  const double bar = std::strtod(text.c_str(), &end);
-  if (*end != '\0' || !(bar > 0)) {
-    return Error(BaseError::kInvalidArgument, "--bar wants a ratio, such as 1.05");
-  }
-  return std::optional(bar);
+  ENSC_TRY_ASSIGN(const std::uint64_t pid, options.number(name, 0));
+  return std::optional(pid);
 }
 
 Result<void> run(std::span<char*> arguments) {
-  constexpr std::array<std::string_view, 10> kKnown = {
-      "--secure", "--plain", "--policy",  "--model", "--image",
-      "--text",   "--pairs", "--warm-up", "--bar",   "--json"};
+  constexpr std::array<std::string_view, 12> kKnown = {
+      "--model", "--image",  "--text",      "--engine",     "--plain", "--tls",
+      "--ohttp", "--policy", "--plain-pid", "--worker-pid", "--pairs", "--warm-up"};
   ENSC_TRY_ASSIGN(const Options options, Options::parse(arguments, kKnown));
   ENSC_TRY_ASSIGN(const std::string model, options.one("--model"));
-  ENSC_TRY_ASSIGN(const std::string policy_path, options.one("--policy"));
-  ENSC_TRY_ASSIGN(const std::string secure_url, options.one("--secure"));
-  ENSC_TRY_ASSIGN(const std::string plain_url, options.one("--plain"));
   ENSC_TRY_ASSIGN(const std::uint64_t pairs, options.number("--pairs", 500));
   ENSC_TRY_ASSIGN(const std::uint64_t warm_up, options.number("--warm-up", 10));
-  ENSC_TRY_ASSIGN(const std::optional<double> bar, read_bar(options));
   if (pairs == 0 || pairs > 1'000'000 || warm_up > 1'000'000) {
     return Error(BaseError::kInvalidArgument, "--pairs: 1 to 1000000");
   }
-  ENSC_TRY_ASSIGN(const Input input, read_input(options));
-  ENSC_TRY_ASSIGN(const std::string policy_text, read_text_file(policy_path));
-  ENSC_TRY_ASSIGN(const AppraisalPolicy policy, AppraisalPolicy::parse(policy_text, policy_path));
-  ENSC_TRY_ASSIGN(const Url secure_at, parse_url(secure_url));
-  ENSC_TRY_ASSIGN(const Url plain_at, parse_url(plain_url));
-
   const SystemClock clock;
   SystemRandom random;
-  ConnectOutcome outcome =
-      AttestedClient::connect(secure_at, policy, ClientOptions{}, clock, random);
-  ENSC_TRY_ASSIGN(std::unique_ptr<AttestedClient> client, std::move(outcome.client));
-  SecureSide secure(std::move(client), model);
-  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(plain_at));
-  PlainSide plain(std::move(http), model);
-  ENSC_TRY_ASSIGN(const Measured measured, measure(secure, plain, input, warm_up, pairs));
-  const std::string text =
-      json::write_pretty(
-          report(measured, model, std::string(name_of(secure.affirmed().origin())), bar)) +
-      "\n";
-  std::fputs(text.c_str(), stdout);
-  if (!options.all("--json").empty()) {
-    ENSC_TRY_ASSIGN(const std::string path, options.one("--json"));
-    ENSC_TRY(write_file_atomically(path, as_bytes(text)));
+  std::vector<Asked> sides;
+  const EngineSide* engine = nullptr;
+  if (!options.all("--engine").empty()) {
+    ENSC_TRY_ASSIGN(const std::string folder, options.one("--engine"));
+    ENSC_TRY_ASSIGN(std::unique_ptr<EngineSide> side, EngineSide::load(folder));
+    engine = side.get();
+    sides.push_back({"engine", std::move(side), 0, {}, {}});
   }
+  if (!options.all("--plain").empty()) {
+    ENSC_TRY_ASSIGN(const std::string at, options.one("--plain"));
+    ENSC_TRY_ASSIGN(const Url url, parse_url(at));
+    ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url));
+    ENSC_TRY_ASSIGN(const auto pid, pid_of(options, "--plain-pid"));
+    sides.push_back({"plain", std::make_unique<PlainSide>(std::move(http), model), pid, {}, {}});
+  }
+  std::string origin = "none";
+  for (const auto& [name, choice] : {std::pair{"tls", ChannelChoice::kAttestedTls},
+                                     std::pair{"ohttp", ChannelChoice::kOblivious}}) {
+    const std::string option = std::string("--") + name;
+    if (options.all(option).empty()) {
+      continue;
+    }
+    ENSC_TRY_ASSIGN(const std::string at, options.one(option));
+    ENSC_TRY_ASSIGN(const Url url, parse_url(at));
+    ENSC_TRY_ASSIGN(const std::string policy_path, options.one("--policy"));
+    ENSC_TRY_ASSIGN(const std::string policy_text, read_text_file(policy_path));
+    ENSC_TRY_ASSIGN(const AppraisalPolicy policy, AppraisalPolicy::parse(policy_text, policy_path));
+    ConnectOutcome outcome =
+        AttestedClient::connect(url, policy, ClientOptions{}, clock, random, choice);
+    ENSC_TRY_ASSIGN(std::unique_ptr<AttestedClient> client, std::move(outcome.client));
+    auto side = std::make_unique<AttestedSide>(std::move(client), model);
+    origin = name_of(side->affirmed().origin());
+    ENSC_TRY_ASSIGN(const auto pid, pid_of(options, "--worker-pid"));
+    sides.push_back({name, std::move(side), pid, {}, {}});
+  }
+  if (sides.empty()) {
+    return Error(BaseError::kInvalidArgument, kUsage);
+  }
+  ENSC_TRY_ASSIGN(const std::vector<Input> input, read_input(options, engine));
+  ENSC_TRY(measure(sides, input, warm_up, pairs));
+  json::Object took;
+  for (const Asked& side : sides) {
+    took.emplace_back(side.name,
+                      json::Object{{"ms", numbers(side.ms)}, {"cpu_ms", numbers(side.cpu)}});
+  }
+  std::puts(json::write(json::Object{{"sides", std::move(took)}, {"origin", origin}}).c_str());
   return ok();
 }
 
@@ -295,17 +364,17 @@ Result<void> run(std::span<char*> arguments) {
 }  // namespace ensconce::bench
 
 int main(int argc, char** argv) {
-  ensconce::set_log_name("ensconce-bench-overhead");
+  ensconce::set_log_name("ensconce-bench-latency");
   try {
     const ensconce::Result<void> done =
         ensconce::bench::run({argv + 1, static_cast<std::size_t>(argc - 1)});
     if (!done) {
-      std::fprintf(stderr, "ensconce-bench-overhead: %s\n", done.error().to_string().c_str());
+      std::fprintf(stderr, "ensconce-bench-latency: %s\n", done.error().to_string().c_str());
       return ensconce::exit_code_of(done.error().stage());
     }
     return 0;
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "ensconce-bench-overhead: %s\n", e.what());
+    std::fprintf(stderr, "ensconce-bench-latency: %s\n", e.what());
     return 1;
   }
 }

@@ -3,12 +3,10 @@
 
 #include <csignal>
 #include <cstdio>
-#include <deque>
-#include <filesystem>
 #include <iostream>
 
+#include "../model_files.h"
 #include "../options.h"
-#include "ensconce/base/file.h"
 #include "ensconce/base/log.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/inference/onnxruntime.h"
@@ -18,9 +16,6 @@
 namespace ensconce::bench {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr std::size_t kMaxModelFile = std::size_t{2048} * 1024 * 1024;
 constexpr const char* kUsage =
     "ensconce-bench-plain: serve models over plain HTTP, UNPROTECTED, to measure against.\n"
     "\n"
@@ -35,21 +30,8 @@ Result<ServedEntry> load(const std::string& argument, EngineFactory& engines,
   if (sign == std::string::npos || sign == 0) {
     return Error(BaseError::kInvalidArgument, "--model wants NAME=DIRECTORY");
   }
-  const fs::path folder = argument.substr(sign + 1);
-  std::error_code error;
-  std::deque<Bytes> contents;  // its elements stay where they are
-  MemoryFiles files;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
-       it.increment(error)) {
-    if (it->is_regular_file()) {
-      ENSC_TRY_ASSIGN(contents.emplace_back(), read_file(it->path(), kMaxModelFile));
-      files.add(it->path().lexically_relative(folder).generic_string(), contents.back());
-    }
-  }
-  if (error) {
-    return Error(BaseError::kIo, folder.string() + ": " + error.message());
-  }
-  ENSC_TRY_ASSIGN(std::unique_ptr<Model> model, load_model(files, engines, options));
+  ENSC_TRY_ASSIGN(std::unique_ptr<Model> model,
+                  load_directory(argument.substr(sign + 1), engines, options));
   ServedEntry out;
   out.name = argument.substr(0, sign);
   out.version = 1;

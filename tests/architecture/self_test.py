@@ -80,7 +80,7 @@ class Architecture(unittest.TestCase):
     def test_rejects_the_simulator_in_what_ships(self):
         self.rejects("apps/worker/main.cc", '#include "ensconce/sim/snp_pki.h"\n',
                      "apps/worker may not use sim")
-        self.rejects("bench/overhead/overhead.cc", '#include "ensconce/sim/snp_pki.h"\n',
+        self.rejects("bench/latency/latency.cc", '#include "ensconce/sim/snp_pki.h"\n',
                      "bench may not use sim")
 
     def test_accepts_the_simulator_in_its_program_and_in_tests(self):

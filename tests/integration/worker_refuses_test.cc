@@ -84,7 +84,7 @@ TEST_F(WorkerRefuses, NothingOfAGoodRequestAndAnswersAsTheEngineDoes) {
   EXPECT_EQ(answer->manifest_digest, genuine().result.manifest_digest);
   EXPECT_EQ(answer->model_version, "1");
 
-  const auto engine = engines().load(as_bytes(graph()), {}, {}).value();
+  const auto engine = engines().load(as_bytes(graph()), {}, {}, {}).value();
   const std::vector<Tensor> expected = engine->run(inputs(), {}).value();
   ASSERT_EQ(answer->outputs.size(), 1U);
   EXPECT_EQ(answer->outputs[0].name(), expected[0].name());

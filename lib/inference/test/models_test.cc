@@ -47,7 +47,7 @@ class RealModel : public testing::Test {
     auto model = load_model(files_, *factory_, {});
     ASSERT_TRUE(model) << model.error().to_string();
     model_ = *std::move(model);
-    engine_ = *factory_->load(contents_.at("model.onnx"), {}, {});
+    engine_ = *factory_->load(contents_.at("model.onnx"), {}, {}, {});
   }
   static std::vector<Tensor> strings(const std::string& name, std::span<const ByteView> elements) {
     std::vector<Tensor> inputs;
