@@ -1,150 +1,40 @@
 #include "ensconce/inference/image.h"
 
-#include <png.h>
-
-#include <csetjmp>
-#include <cstring>
-
-#include "ensconce/inference/wiped.h"
+#include <algorithm>
+#include <array>
 
 namespace ensconce {
 
 namespace {
 
-// libpng jumps out of the depth of its calls when a file is wrong. Everything between a setjmp and
-// such a jump is a plain value, so that no destructor is skipped.
-struct Decoder {
-  ByteView file;
-  std::size_t offset = 0;
-  WipingHeap heap;
-  png_structp png = nullptr;
-  png_infop info = nullptr;
-  std::jmp_buf on_error;
-};
+constexpr std::array<std::uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+constexpr std::array<std::uint8_t, 3> kJpegStart = {0xff, 0xd8, 0xff};
 
-Decoder* decoder_of(png_structp png) { return static_cast<Decoder*>(png_get_error_ptr(png)); }
-
-[[noreturn]] void on_error(png_structp png, png_const_charp /*text quotes the file*/) {
-  std::longjmp(decoder_of(png)->on_error, 1);
-}
-
-void on_warning(png_structp /*png*/, png_const_charp /*text*/) {}
-
-png_voidp on_allocate(png_structp png, png_alloc_size_t len) {
-  return static_cast<Decoder*>(png_get_mem_ptr(png))->heap.allocate(len);
-}
-
-void on_release(png_structp png, png_voidp block) {
-  static_cast<Decoder*>(png_get_mem_ptr(png))->heap.release(block);
-}
-
-void on_read(png_structp png, png_bytep out, std::size_t len) {
-  auto* decoder = static_cast<Decoder*>(png_get_io_ptr(png));
-  if (len > decoder->file.size() - decoder->offset) {
-    png_error(png, "");
-  }
-  std::memcpy(out, decoder->file.data() + decoder->offset, len);
-  decoder->offset += len;
-}
-
-// Text, colour profiles and the like are inflated by libpng before anyone asks for them: none is.
-void skip_ancillary_chunks(png_structp png) {
-  static const png_byte kSkipped[] = "iCCP\0tEXt\0zTXt\0iTXt\0sPLT\0eXIf\0hIST\0pCAL\0sCAL\0";
-  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, kSkipped,
-                              static_cast<int>((sizeof kSkipped - 1) / 5));
-}
-
-// Reads up to the pixels and sets libpng to give rows of RGBA, a byte each.
-bool read_header(Decoder& decoder) {
-  if (setjmp(decoder.on_error) != 0) {  // NOLINT(cert-err52-cpp): libpng's way.
-    return false;
-  }
-  png_structp png = decoder.png;
-  png_set_read_fn(png, &decoder, on_read);
-  // Held by us too, below: libpng's refusal would not tell too large from damaged.
-  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
-  png_set_chunk_malloc_max(png, 1U << 20U);
-  png_set_chunk_cache_max(png, 1);
-  png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
-  skip_ancillary_chunks(png);
-  png_read_info(png, decoder.info);
-  return true;
-}
-
-bool read_pixels(Decoder& decoder, MutableByteView pixels, std::uint32_t height,
-                 std::size_t row_len) {
-  if (setjmp(decoder.on_error) != 0) {  // NOLINT(cert-err52-cpp): libpng's way.
-    return false;
-  }
-  png_structp png = decoder.png;
-  png_set_expand(png);
-  png_set_scale_16(png);
-  png_set_gray_to_rgb(png);
-  png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
-  const int passes = png_set_interlace_handling(png);
-  png_read_update_info(png, decoder.info);
-  if (png_get_rowbytes(png, decoder.info) != row_len) {
-    return false;
-  }
-  for (int pass = 0; pass < passes; ++pass) {
-    for (std::uint32_t y = 0; y < height; ++y) {
-      png_read_row(png, pixels.data() + y * row_len, nullptr);
-    }
-  }
-  png_read_end(png, nullptr);
-  return true;
-}
-
-Error bad_image() { return {InferenceError::kBadImage, "not a whole PNG file"}; }
-
-Result<RgbImage> decode(Decoder& decoder) {
-  if (!read_header(decoder)) {
-    return bad_image();
-  }
-  const std::uint32_t width = png_get_image_width(decoder.png, decoder.info);
-  const std::uint32_t height = png_get_image_height(decoder.png, decoder.info);
-  if (width > kMaxImageSide || height > kMaxImageSide ||
-      std::uint64_t{width} * height > kMaxImagePixels) {
-    return Error(InferenceError::kTooLarge,
-                 "an image may have 8192 pixels a side and 16777216 in all");
-  }
-  const std::size_t num_pixels = std::size_t{width} * height;
-  SecretBytes rgba(num_pixels * 4);
-  if (!read_pixels(decoder, rgba.expose_mutable(), height, std::size_t{width} * 4) ||
-      decoder.offset != decoder.file.size()) {
-    return bad_image();
-  }
-  RgbImage image{width, height, SecretBytes(num_pixels * 3)};
-  const std::uint8_t* in = rgba.expose().data();
-  std::uint8_t* out = image.pixels.expose_mutable().data();
-  for (std::size_t i = 0; i < num_pixels; ++i, in += 4, out += 3) {
-    const unsigned alpha = in[3];
-    for (int c = 0; c < 3; ++c) {
-      out[c] = static_cast<std::uint8_t>((in[c] * alpha + 255 * (255 - alpha) + 127) / 255);
-    }
-  }
-  return image;
+bool begins_with(ByteView file, ByteView start) {
+  return file.size() >= start.size() && std::equal(start.begin(), start.end(), file.begin());
 }
 
 }  // namespace
 
-Result<RgbImage> decode_png(ByteView file) {
-  if (file.size() > kMaxPngBytes) {
-    return Error(InferenceError::kTooLarge, "a PNG file may have 33554432 bytes");
+Result<void> check_image_size(std::uint64_t width, std::uint64_t height) {
+  if (width == 0 || height == 0) {
+    return Error(InferenceError::kBadImage, "an image has no pixels");
   }
-  Decoder decoder;
-  decoder.file = file;
-  decoder.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &decoder, on_error, on_warning,
-                                         &decoder, on_allocate, on_release);
-  if (decoder.png == nullptr) {
-    return Error(InferenceError::kEngine, "the PNG reader did not start");
+  if (width > kMaxImageSide || height > kMaxImageSide || width * height > kMaxImagePixels) {
+    return Error(InferenceError::kTooLarge,
+                 "an image may have 8192 pixels a side and 16777216 in all");
   }
-  decoder.info = png_create_info_struct(decoder.png);
-  Result<RgbImage> image = decoder.info == nullptr
-                               ? Error(InferenceError::kEngine, "the PNG reader did not start")
-                               : decode(decoder);
-  png_destroy_read_struct(&decoder.png, &decoder.info, nullptr);
-  return image;
+  return ok();
+}
+
+Result<RgbImage> decode_image(ByteView file) {
+  if (begins_with(file, kPngStart)) {
+    return decode_png(file);
+  }
+  if (begins_with(file, kJpegStart)) {
+    return decode_jpeg(file);
+  }
+  return Error(InferenceError::kBadImage, "neither a PNG nor a JPEG file");
 }
 
 }  // namespace ensconce

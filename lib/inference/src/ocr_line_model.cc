@@ -28,7 +28,7 @@ class OcrLineModel final : public Model {
                                     std::span<const std::string> requested) const override {
     ENSC_TRY(check_inputs(inputs_, inputs));
     ENSC_TRY(check_wanted(outputs_, requested));
-    ENSC_TRY_ASSIGN(const RgbImage image, decode_png(inputs[0].element(0)));
+    ENSC_TRY_ASSIGN(const RgbImage image, decode_image(inputs[0].element(0)));
     ENSC_TRY_ASSIGN(Tensor probabilities, recognise(image));
     ENSC_TRY_ASSIGN(const LineReading reading, read(probabilities));
     return answer(reading, std::move(probabilities),

@@ -42,6 +42,40 @@ TEST(DecodePng, ScalesSixteenBitSamples) {
   EXPECT_EQ(pixels_of(*image), (Bytes{255, 255, 255}));
 }
 
+TEST(DecodePng, ReadsInterlacedFiles) {
+  for (const auto& [width, height] : {std::pair{1U, 1U}, {2U, 7U}, {9U, 2U}, {40U, 30U}}) {
+    Bytes pixels(std::size_t{width} * height * 3);
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      pixels[i] = static_cast<std::uint8_t>(i * 7);
+    }
+    const Bytes file = png_writer::write_interlaced(width, height, pixels);
+    const auto image = decode_png(file);
+    ASSERT_TRUE(image) << width << " x " << height;
+    EXPECT_EQ(pixels_of(*image), pixels);
+    for (std::size_t len = 0; len < file.size(); ++len) {
+      EXPECT_FALSE(decode_png(ByteView(file).first(len))) << len;
+    }
+  }
+}
+
+// The chunks and their checksums are whole, and the last rows are not there.
+TEST(DecodePng, RejectsAPictureThatIsCutShort) {
+  const Bytes file = png_writer::with_size(small_png(), 2, 3);
+  const auto image = decode_png(file);
+  ASSERT_FALSE(image);
+  EXPECT_TRUE(image.error().is(InferenceError::kBadImage));
+}
+
+TEST(DecodeImage, TellsPngFromJpegByTheirBeginning) {
+  EXPECT_TRUE(decode_image(small_png()));
+  for (const std::string_view file : {std::string_view("\xff\xd8\xff"), std::string_view("GIF89a"),
+                                      std::string_view("\x89PNG"), std::string_view("")}) {
+    const auto image = decode_image(as_bytes(file));
+    ASSERT_FALSE(image);
+    EXPECT_TRUE(image.error().is(InferenceError::kBadImage));
+  }
+}
+
 TEST(DecodePng, RejectsEveryTruncation) {
   const Bytes file = small_png();
   for (std::size_t len = 0; len < file.size(); ++len) {
@@ -86,7 +120,7 @@ TEST(DecodePng, RejectsImagesAboveTheLimits) {
 }
 
 TEST(DecodePng, RejectsFilesAboveTheLimit) {
-  const Bytes file(kMaxPngBytes + 1);
+  const Bytes file(kMaxImageBytes + 1);
   const auto image = decode_png(file);
   ASSERT_FALSE(image);
   EXPECT_TRUE(image.error().is(InferenceError::kTooLarge));

@@ -26,6 +26,31 @@ inline Bytes write(std::uint32_t format, std::uint32_t width, std::uint32_t heig
   return out;
 }
 
+// write_interlaced returns an RGB file whose rows come in seven passes (Adam7).
+inline Bytes write_interlaced(std::uint32_t width, std::uint32_t height, ByteView pixels) {
+  Bytes out;
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_infop info = png_create_info_struct(png);
+  png_set_write_fn(
+      png, &out,
+      [](png_structp writer, png_bytep data, std::size_t len) {
+        auto* to = static_cast<Bytes*>(png_get_io_ptr(writer));
+        to->insert(to->end(), data, data + len);
+      },
+      nullptr);
+  png_set_IHDR(png, info, width, height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_ADAM7,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  std::vector<png_bytep> rows;
+  for (std::uint32_t y = 0; y < height; ++y) {
+    rows.push_back(const_cast<png_bytep>(&pixels[std::size_t{y} * width * 3]));
+  }
+  png_write_info(png, info);
+  png_write_image(png, rows.data());
+  png_write_end(png, info);
+  png_destroy_write_struct(&png, &info);
+  return out;
+}
+
 inline std::uint32_t crc(ByteView bytes) {
   std::uint32_t sum = 0xffffffffU;
   for (const std::uint8_t byte : bytes) {

@@ -15,7 +15,7 @@ enum class InferenceError : std::uint8_t {
   kMissingInput,
   kWrongType,
   kWrongShape,     // rank or dimension, or a byte length that does not fit the shape
-  kBadImage,       // not a PNG file
+  kBadImage,       // not a PNG or JPEG file that we read
   kBadText,        // not UTF-8, or nothing to read in it
   kTooLarge,       // a named limit was passed
   kUnknownOutput,  // no such output, or asked for twice
