@@ -16,6 +16,12 @@ Error bad(const std::string& detail) {
   return {InferenceError::kBadModel, "model.toml: " + detail};
 }
 
+std::string toml_number(double value) {
+  std::string out = std::to_string(value);
+  out.resize(out.find('.') + 2);
+  return out;
+}
+
 // Table reads a table's keys and knows which of them nobody asked for.
 class Table {
  public:
@@ -36,6 +42,16 @@ class Table {
     if (!value || *value < least || *value > most) {
       return bad(prefix_ + key + " must be a number from " + std::to_string(least) + " to " +
                  std::to_string(most));
+    }
+    return *value;
+  }
+
+  Result<double> number(const char* key, double least, double most) {
+    asked_.insert(key);
+    const auto value = table_[key].value<double>();
+    if (!value || !(*value >= least && *value <= most)) {
+      return bad(prefix_ + key + " must be a number from " + toml_number(least) + " to " +
+                 toml_number(most));
     }
     return *value;
   }
@@ -73,6 +89,23 @@ Result<OcrLineManifest> parse_ocr_line(Table table) {
   return out;
 }
 
+Result<OcrPageManifest> parse_ocr_page(Table table) {
+  OcrPageManifest out;
+  ENSC_TRY_ASSIGN(out.orientation, table.text("orientation"));
+  ENSC_TRY_ASSIGN(out.recogniser, table.text("recogniser"));
+  ENSC_TRY_ASSIGN(out.charset, table.text("charset"));
+  OcrPageOptions& o = out.options;
+  ENSC_TRY_ASSIGN(o.max_side, table.integer("max_side", 32, 4096));
+  ENSC_TRY_ASSIGN(o.pixel_threshold, table.number("pixel_threshold", 0, 1));
+  ENSC_TRY_ASSIGN(o.box_threshold, table.number("box_threshold", 0, 1));
+  ENSC_TRY_ASSIGN(o.unclip, table.number("unclip", 0, 4));
+  ENSC_TRY_ASSIGN(o.turn_threshold, table.number("turn_threshold", 0.5, 1));
+  ENSC_TRY_ASSIGN(o.text_threshold, table.number("text_threshold", 0, 1));
+  ENSC_TRY_ASSIGN(o.max_width, table.integer("max_width", 320, 8192));
+  ENSC_TRY(table.finish());
+  return out;
+}
+
 Result<SentenceLabelsManifest> parse_sentence_labels(Table table) {
   SentenceLabelsManifest out;
   ENSC_TRY_ASSIGN(out.vocabulary, table.text("vocabulary"));
@@ -104,11 +137,14 @@ Result<Manifest> parse_manifest(ByteView file) {
   if (out.task == "ocr-line") {
     ENSC_TRY_ASSIGN(Table table, root.table("ocr_line"));
     ENSC_TRY_ASSIGN(out.settings, parse_ocr_line(std::move(table)));
+  } else if (out.task == "ocr-page") {
+    ENSC_TRY_ASSIGN(Table table, root.table("ocr_page"));
+    ENSC_TRY_ASSIGN(out.settings, parse_ocr_page(std::move(table)));
   } else if (out.task == "sentence-labels") {
     ENSC_TRY_ASSIGN(Table table, root.table("sentence_labels"));
     ENSC_TRY_ASSIGN(out.settings, parse_sentence_labels(std::move(table)));
   } else if (out.task != "tensor") {
-    return bad("task must be \"ocr-line\", \"sentence-labels\" or \"tensor\"");
+    return bad("task must be \"ocr-line\", \"ocr-page\", \"sentence-labels\" or \"tensor\"");
   }
   ENSC_TRY(root.finish());
   return out;

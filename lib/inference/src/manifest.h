@@ -6,12 +6,20 @@
 
 #include "ensconce/base/bytes.h"
 #include "ensconce/inference/ocr_line.h"
+#include "ensconce/inference/ocr_page.h"
 
 namespace ensconce {
 
 struct OcrLineManifest {
   std::string charset;
   OcrLineOptions options;
+};
+
+struct OcrPageManifest {
+  std::string orientation;
+  std::string recogniser;
+  std::string charset;
+  OcrPageOptions options;
 };
 
 struct SentenceLabelsManifest {
@@ -25,8 +33,8 @@ struct TensorManifest {};
 // Manifest is what model.toml says ("ensconce-model/1").
 struct Manifest {
   std::string task;
-  std::string graph;
-  std::variant<TensorManifest, OcrLineManifest, SentenceLabelsManifest> settings;
+  std::string graph;  // of ocr-page: the detector
+  std::variant<TensorManifest, OcrLineManifest, OcrPageManifest, SentenceLabelsManifest> settings;
 };
 
 // parse_manifest reads model.toml. Every key must be there, and no other: else

@@ -72,6 +72,13 @@ Result<std::unique_ptr<Model>> load_model(const ModelFiles& files, EngineFactory
   if (const auto* ocr_line = std::get_if<OcrLineManifest>(&manifest.settings)) {
     return make_ocr_line_model(*ocr_line, files, std::move(engine));
   }
+  if (const auto* page = std::get_if<OcrPageManifest>(&manifest.settings)) {
+    OcrPageGraphs graphs;
+    graphs.detector = std::move(engine);
+    ENSC_TRY_ASSIGN(graphs.orientation, load_graph(files, page->orientation, engines, options));
+    ENSC_TRY_ASSIGN(graphs.recogniser, load_graph(files, page->recogniser, engines, options));
+    return make_ocr_page_model(*page, files, std::move(graphs));
+  }
   if (const auto* labels = std::get_if<SentenceLabelsManifest>(&manifest.settings)) {
     return make_sentence_labels_model(*labels, files, std::move(engine));
   }

@@ -45,8 +45,10 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // task is "ocr-line", "sentence-labels" or "tensor".
+  // task is "ocr-line", "ocr-page", "sentence-labels" or "tensor".
   [[nodiscard]] virtual const std::string& task() const = 0;
+  // inputs lists all that can be given. A request gives each of them, but for "ocr-page": there one
+  // of two, the image encoded or its pixels.
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const = 0;
   // outputs lists all that can be asked for.
   [[nodiscard]] virtual const std::vector<TensorSpec>& outputs() const = 0;
