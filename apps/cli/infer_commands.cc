@@ -27,6 +27,7 @@ struct InferArguments {
   std::string save;
   int repeat = 1;
   bool explain = false;
+  bool lines = false;
 };
 
 Result<std::vector<Tensor>> read_inputs(const InferArguments& a) {
@@ -71,6 +72,22 @@ json::Array values_of(const Tensor& tensor) {
   return out;
 }
 
+// Prints the output "text" as it is, a line an element. What a terminal would take for a command
+// is not shown: the worker is trusted with the input, not with our screen.
+Result<void> print_lines(std::span<const Tensor> outputs) {
+  const Tensor* text = find_tensor(outputs, "text");
+  if (text == nullptr || text->type() != DataType::kBytes) {
+    return Error(BaseError::kInvalidArgument, "--lines prints the output \"text\", and the model gave none");
+  }
+  for (std::size_t i = 0; i < text->num_elements(); ++i) {
+    for (const std::uint8_t byte : text->element(i)) {
+      std::putchar(byte < 0x20 || byte == 0x7f ? '?' : byte);
+    }
+    std::putchar('\n');
+  }
+  return ok();
+}
+
 Result<int> infer(const InferArguments& a, const Context& context) {
   ENSC_TRY_ASSIGN(const std::string text, read_text_file(a.policy));
   ENSC_TRY_ASSIGN(const AppraisalPolicy policy, AppraisalPolicy::parse(text, a.policy));
@@ -104,6 +121,10 @@ Result<int> infer(const InferArguments& a, const Context& context) {
     if (!a.save.empty()) {
       ENSC_TRY(save_receipt(a.save, client, answer));
     }
+    if (a.lines) {
+      ENSC_TRY(print_lines(answer.outputs));
+      continue;
+    }
     json::Object outputs;
     for (const Tensor& tensor : answer.outputs) {
       outputs.emplace_back(tensor.name(), values_of(tensor));
@@ -129,13 +150,15 @@ void register_infer_commands(Registrar registrar) {
       "Verify a worker, then send it an image or sentences and print the answer.\n"
       "Nothing of the input leaves before the policy affirms this very connection.\n"
       "example: ensconce infer --policy client.toml https://127.0.0.1:8443 --model line-reader "
-      "--image line.png");
+      "--image line.png\n"
+      "         ensconce infer --policy client.toml https://127.0.0.1:8443 --model page-reader "
+      "--image letter.jpg --lines");
   command->add_option("url", arguments->url, "https address of the worker")->required();
   command->add_option("--policy", arguments->policy, "appraisal policy (docs/policy.md)")
       ->required();
   command->add_option("--model", arguments->model, "name of the model")->required();
   CLI::Option* image =
-      command->add_option("--image", arguments->image, "PNG file to read, - for stdin");
+      command->add_option("--image", arguments->image, "PNG or JPEG file to read, - for stdin");
   CLI::Option* text =
       command->add_option("--text", arguments->texts, "sentence; may be repeated")->excludes(image);
   image->excludes(text);
@@ -148,6 +171,8 @@ void register_infer_commands(Registrar registrar) {
                       "and the key of its digests; of the input and the answer nothing is written");
   command->add_option("--repeat", arguments->repeat, "send the same request this many times")
       ->check(CLI::Range(1, 100000));
+  command->add_flag("--lines", arguments->lines,
+                    "print the output \"text\" alone, a line an element, instead of JSON");
   command->add_flag("--explain", arguments->explain, "print every check, not only the verdict");
   command->callback([arguments, image, text, registrar]() {
     if (image->count() + text->count() == 0) {

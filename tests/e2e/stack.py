@@ -142,7 +142,7 @@ class Stack:
         if not isinstance(model, str):
             name, directory = model
             return name, pathlib.Path(directory)
-        if model in MODELS:
+        if model in (*MODELS, "page-reader"):
             return model, self.house.cache / "models" / model
         return model, simple.write(self.house.owner / "models", model)
 
@@ -173,7 +173,7 @@ class Stack:
 def start(models=("simple",), **options):
     """Starts simulator, broker and worker, and stops them at the end. Yields a Stack.
 
-    models      names: "line-reader" and "sentence-labels" out of the cache, "simple",
+    models      names: "line-reader", "page-reader" and "sentence-labels" out of the cache, "simple",
                 "simple_identity" and "every_type" of models/simple; or (name, directory) pairs
     bin_dir     where the programs are; cache: where models and the simulated processor are
     transport   how the simulated processor is reached: auto, fuse, pipes

@@ -33,6 +33,32 @@ std::int64_t scaled_width(std::uint32_t width, std::uint32_t height, std::int64_
   return std::clamp<std::int64_t>((kLineHeight * width + height - 1) / height, 1, most);
 }
 
+RgbImage columns(const RgbImage& image, std::uint32_t first, std::uint32_t width) {
+  RgbImage out{width, image.height, SecretBytes(std::size_t{width} * image.height * 3)};
+  for (std::size_t y = 0; y < image.height; ++y) {
+    const auto row =
+        image.pixels.expose().subspan((y * image.width + first) * 3, std::size_t{width} * 3);
+    std::copy(row.begin(), row.end(),
+              out.pixels.expose_mutable().begin() + static_cast<std::ptrdiff_t>(y * width * 3));
+  }
+  return out;
+}
+
+// The orientation graph sees four times as much width as height. A longer line squeezed into that
+// cannot be told from one that is upside down, so it is shown its beginning, middle and end.
+std::vector<RgbImage> windows_of(const RgbImage& line) {
+  const std::uint32_t width = line.height * (kOrientationWidth / kLineHeight);
+  std::vector<RgbImage> out;
+  if (line.width <= width) {
+    out.push_back(columns(line, 0, line.width));
+    return out;
+  }
+  for (const std::uint32_t first : {0U, (line.width - width) / 2, line.width - width}) {
+    out.push_back(columns(line, first, width));
+  }
+  return out;
+}
+
 class OcrPageModel final : public Model {
  public:
   OcrPageModel(const OcrPageOptions& options, Charset charset, OcrPageGraphs graphs)
@@ -203,11 +229,19 @@ class OcrPageModel final : public Model {
                         std::move(data));
   }
 
-  // upside_down returns how likely each line is.
+  // upside_down returns how likely each line is: the mean of what its windows look like.
   Result<WipedVector<double>> upside_down(std::span<const RgbImage> lines) const {
+    std::vector<RgbImage> windows;
+    std::vector<std::size_t> line_of;
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      for (RgbImage& window : windows_of(lines[i])) {
+        windows.push_back(std::move(window));
+        line_of.push_back(i);
+      }
+    }
     std::vector<const RgbImage*> pointers;
-    for (const RgbImage& line : lines) {
-      pointers.push_back(&line);
+    for (const RgbImage& window : windows) {
+      pointers.push_back(&window);
     }
     std::vector<Tensor> inputs;
     ENSC_TRY_ASSIGN(Tensor input, lines_tensor(pointers, kOrientationWidth,
@@ -215,13 +249,14 @@ class OcrPageModel final : public Model {
     inputs.push_back(std::move(input));
     ENSC_TRY_ASSIGN(const std::vector<Tensor> results, graphs_.orientation->run(inputs, {}));
     if (results[0].shape() !=
-        std::vector<std::int64_t>{static_cast<std::int64_t>(lines.size()), 2}) {
+        std::vector<std::int64_t>{static_cast<std::int64_t>(windows.size()), 2}) {
       return Error(InferenceError::kBadModel, "the orientation's answer is not [lines, 2]");
     }
     const auto values = results[0].values<float>();
-    WipedVector<double> out;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-      out.push_back(static_cast<double>(values[2 * i + 1]));
+    WipedVector<double> out(lines.size());
+    for (std::size_t k = 0; k < windows.size(); ++k) {
+      const auto count = std::count(line_of.begin(), line_of.end(), line_of[k]);
+      out[line_of[k]] += static_cast<double>(values[2 * k + 1]) / static_cast<double>(count);
     }
     return out;
   }

@@ -78,7 +78,8 @@ class OcrPageTask : public testing::Test {
     };
     orientation.inputs = {{"x", DataType::kFp32, {-1, 3, -1, -1}}};
     orientation.outputs = {{"y", DataType::kFp32, {-1, 2}}};
-    orientation.run = [](const Tensor& lines) {
+    orientation.run = [this](const Tensor& lines) {
+      num_windows_ += lines.shape()[0];
       EXPECT_THAT(lines.shape(), ElementsAre(testing::Gt(0), 3, 48, 192));
       std::vector<float> out;
       for (std::int64_t i = 0; i < lines.shape()[0]; ++i) {
@@ -155,6 +156,7 @@ class OcrPageTask : public testing::Test {
     const auto model = load();
     EXPECT_TRUE(model) << model.error().to_string();
     batches_.clear();  // of the blank line
+    num_windows_ = 0;
     auto outputs = (*model)->infer(std::move(inputs), wanted);
     EXPECT_TRUE(outputs) << outputs.error().to_string();
     factory_.num_loaded = 0;
@@ -165,6 +167,7 @@ class OcrPageTask : public testing::Test {
   MemoryFiles files_;
   FakeFactory factory_;
   std::vector<std::vector<std::int64_t>> batches_;
+  std::int64_t num_windows_ = 0;
 };
 
 TEST_F(OcrPageTask, ReadsLinesInOrder) {
@@ -223,6 +226,22 @@ TEST_F(OcrPageTask, ReadsAnUndecidedLineBothWays) {
   EXPECT_EQ(upright[1].values<float>()[0], 20);
   read(page({{20, 20, 120, 40, 20, 200, 0}}));
   EXPECT_EQ(batches_.size(), 1U);
+}
+
+TEST_F(OcrPageTask, LooksAtALongLineInThreeWindows) {
+  // 20 high: up to 80 wide it is looked at whole.
+  read(page({{20, 20, 100, 40, 20, 255, 0}}));
+  EXPECT_EQ(num_windows_, 1);
+  // Its beginning and middle say 1, its end 0.75: together more than the threshold.
+  const std::vector<Block> blocks = {{20, 20, 280, 40, 255, 255, 0},
+                                     {190, 20, 280, 40, 191, 255, 0}};
+  const auto outputs = read(page(blocks));
+  EXPECT_EQ(num_windows_, 3);
+  EXPECT_EQ(batches_.size(), 1U);
+  EXPECT_EQ(outputs[1].values<float>()[0], 280);
+  // A beginning and an end that say nothing leave it undecided.
+  read(page({{20, 20, 280, 40, 0, 255, 0}, {100, 20, 200, 40, 255, 255, 0}}));
+  EXPECT_EQ(batches_.size(), 2U);
 }
 
 TEST_F(OcrPageTask, BatchesLinesOfOneWidth) {
