@@ -24,6 +24,7 @@ struct JpegReader {
 };
 
 [[noreturn]] void on_error(j_common_ptr common) {
+  // NOLINTNEXTLINE(cert-err52-cpp): libjpeg's way.
   std::longjmp(reinterpret_cast<JpegReader*>(common->err)->on_error, 1);
 }
 

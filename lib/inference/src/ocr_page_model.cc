@@ -17,7 +17,7 @@ constexpr std::int64_t kWidthMultiple = 64;
 constexpr std::size_t kBatchLines = 8;
 constexpr std::int64_t kBatchColumns = 8192;
 // Of one page. Lines side by side from rim to rim come to half of this, and each column costs time.
-constexpr std::int64_t kMaxPageColumns = 512 * 1024;
+constexpr std::int64_t kMaxPageColumns = std::int64_t{512} * 1024;
 // How often boxes may cover the page. They overlap a little where lines are close.
 constexpr std::uint64_t kMaxCover = 4;
 
@@ -240,6 +240,7 @@ class OcrPageModel final : public Model {
       }
     }
     std::vector<const RgbImage*> pointers;
+    pointers.reserve(windows.size());
     for (const RgbImage& window : windows) {
       pointers.push_back(&window);
     }
@@ -294,6 +295,7 @@ class OcrPageModel final : public Model {
     std::sort(jobs.begin(), jobs.end(),
               [](const Job& a, const Job& b) { return a.index < b.index; });
     std::vector<Quad> quads;
+    quads.reserve(jobs.size());
     for (const Job& job : jobs) {
       quads.push_back(job.box);
     }

@@ -79,6 +79,7 @@ std::vector<std::size_t> reading_order(std::span<const Quad> lines) {
     row = next;
   }
   std::vector<std::size_t> order;
+  order.reserve(placed.size());
   for (const Placed& line : placed) {
     order.push_back(line.index);
   }

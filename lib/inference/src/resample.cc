@@ -26,20 +26,21 @@ Taps triangle_taps(std::size_t source, std::size_t target) {
   const double ratio = static_cast<double>(source) / static_cast<double>(target);
   const double radius = std::max(ratio, 1.0);
   Taps out;
+  out.taps.reserve(target);
   for (std::size_t i = 0; i < target; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * ratio;
-    const double begin = std::max(0.0, std::floor(center - radius));
-    const double end = std::min(static_cast<double>(source), std::ceil(center + radius));
-    const auto weight_at = [&](double at) {
-      return std::max(0.0, 1.0 - std::abs(at + 0.5 - center) / radius);
+    const auto begin = static_cast<std::size_t>(std::max(0.0, std::floor(center - radius)));
+    const auto end =
+        static_cast<std::size_t>(std::min(static_cast<double>(source), std::ceil(center + radius)));
+    const auto weight_at = [&](std::size_t at) {
+      return std::max(0.0, 1.0 - std::abs(static_cast<double>(at) + 0.5 - center) / radius);
     };
     double sum = 0;
-    for (double at = begin; at < end; ++at) {
+    for (std::size_t at = begin; at < end; ++at) {
       sum += weight_at(at);
     }
-    out.taps.push_back({static_cast<std::size_t>(begin), out.weights.size(),
-                        static_cast<std::size_t>(end - begin)});
-    for (double at = begin; at < end; ++at) {
+    out.taps.push_back({begin, out.weights.size(), end - begin});
+    for (std::size_t at = begin; at < end; ++at) {
       out.weights.push_back(static_cast<float>(weight_at(at) / sum));
     }
   }

@@ -103,20 +103,24 @@ double score(std::span<const float> likelihoods, std::size_t width, std::size_t 
              const RotatedRect& rect) {
   const Quad corners = corners_of(rect);
   const auto [top, bottom] = std::minmax({corners[0].y, corners[1].y, corners[2].y, corners[3].y});
-  const double last_row = std::min(std::floor(bottom + kRim), static_cast<double>(height) - 1);
+  const auto first_row = static_cast<std::int64_t>(std::max(0.0, std::ceil(top - kRim)));
+  const auto last_row = static_cast<std::int64_t>(
+      std::min(std::floor(bottom + kRim), static_cast<double>(height) - 1));
   double sum = 0;
-  std::size_t count = 0;
-  for (double y = std::max(0.0, std::ceil(top - kRim)); y <= last_row; ++y) {
+  std::int64_t count = 0;
+  for (std::int64_t y = first_row; y <= last_row; ++y) {
     double low = 0;
     double high = static_cast<double>(width) - 1;
-    const double dy = y - rect.center.y;
+    const double dy = static_cast<double>(y) - rect.center.y;
     narrow(rect.axis.x, dy * rect.axis.y - rect.center.x * rect.axis.x, rect.width / 2 + kRim, low,
            high);
     narrow(-rect.axis.y, dy * rect.axis.x + rect.center.x * rect.axis.y, rect.height / 2 + kRim,
            low, high);
+    const auto first = static_cast<std::int64_t>(std::ceil(low));
+    const auto last = static_cast<std::int64_t>(std::floor(high));
     const float* row = &likelihoods[static_cast<std::size_t>(y) * width];
-    for (double x = std::ceil(low); x <= std::floor(high); ++x) {
-      sum += static_cast<double>(row[static_cast<std::size_t>(x)]);
+    for (std::int64_t x = first; x <= last; ++x) {
+      sum += static_cast<double>(row[x]);
       ++count;
     }
   }

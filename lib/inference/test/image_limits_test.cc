@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 // Of a check that takes a millisecond at most, so that a busy machine does not matter.
 constexpr auto kAtOnce = 100ms;
-constexpr std::int64_t kFlatKib = 8 * 1024;
+constexpr std::int64_t kFlatKib = 8192;
 
 // Forgets the highest memory use so far: Linux's clear_refs, 5.
 bool reset_peak() {

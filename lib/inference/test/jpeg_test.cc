@@ -64,7 +64,7 @@ TEST(DecodeJpeg, ReadsRestartMarkers) {
 // Each number names, as EXIF defines it, where the stored first row and column belong.
 TEST(DecodeJpeg, TurnsAsExifSays) {
   // Three wide, two high, grey and far apart, so that nothing is lost: a b c / d e f.
-  constexpr std::uint32_t kBlock = 8;
+  constexpr std::size_t kBlock = 8;
   Bytes grey(std::size_t{3} * kBlock * 2 * kBlock);
   for (std::size_t y = 0; y < 2 * kBlock; ++y) {
     for (std::size_t x = 0; x < 3 * kBlock; ++x) {
@@ -151,6 +151,7 @@ bool read_with(JpegMemory& memory, ByteView file) {
   jpeg_decompress_struct d{};
   d.err = jpeg_std_error(&errors);
   errors.error_exit = [](j_common_ptr common) {
+    // NOLINTNEXTLINE(cert-err52-cpp): libjpeg's way.
     std::longjmp(static_cast<Fails*>(common->err)->jump, 1);
   };
   d.client_data = &memory;

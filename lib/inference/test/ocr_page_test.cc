@@ -88,16 +88,17 @@ TEST(PageTensor, HasSidesThatTheDetectorTakes) {
 }
 
 TEST(PageTensor, IsNormalisedBlueFirst) {
-  RgbImage page{32, 32, SecretBytes(32 * 32 * 3)};
-  for (std::size_t i = 0; i < 32 * 32; ++i) {
+  constexpr std::size_t kPlane = 1024;
+  RgbImage page{32, 32, SecretBytes(kPlane * 3)};
+  for (std::size_t i = 0; i < kPlane; ++i) {
     page.pixels.expose_mutable()[i * 3] = 255;     // red
     page.pixels.expose_mutable()[i * 3 + 2] = 51;  // blue
   }
   const auto tensor = page_tensor(page.view(), {}, "x");
   const auto values = tensor->values<float>();
   EXPECT_NEAR(values[0], (0.2 - 0.485) / 0.229, 1e-5);
-  EXPECT_NEAR(values[32 * 32], (0.0 - 0.456) / 0.224, 1e-5);
-  EXPECT_NEAR(values[2 * 32 * 32], (1.0 - 0.406) / 0.225, 1e-5);
+  EXPECT_NEAR(values[kPlane], (0.0 - 0.456) / 0.224, 1e-5);
+  EXPECT_NEAR(values[2 * kPlane], (1.0 - 0.406) / 0.225, 1e-5);
 }
 
 // ---- Boxes ----
