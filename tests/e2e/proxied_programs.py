@@ -1,9 +1,9 @@
-"""Programs that know nothing of us, through `ensconce proxy`: curl, and Triton's own client.
+"""Programs that know nothing of us, through `ensconce proxy`: curl, and the clients of Triton and OpenAI.
 
 A worker serves the demo's models and three small ones; the proxy carries both channels. When the worker
 is another one (a new measurement) the proxy refuses every request, says why, and falls back to nothing;
-when the first is back, so is the answer. Triton's client is left out, aloud, where --python has no
-`tritonclient[http]`; everything else runs.
+when the first is back, so is the answer. A client is left out, aloud, where --triton has no
+`tritonclient[http]` or --openai no `openai`; everything else runs.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def expect_answer(base):
     expect("label", answer["outputs"][0]["data"][0], "test-results")
 
 
-def has_triton(python):
-    return subprocess.run([python, "-c", "import tritonclient.http"], stdin=subprocess.DEVNULL,
+def has(python, module):
+    return subprocess.run([python, "-c", f"import {module}"], stdin=subprocess.DEVNULL,
                           capture_output=True, check=False).returncode == 0
 
 
@@ -79,16 +79,24 @@ def loopback_alone(running):
             raise Failure(f"the refusal does not say why: {done.stderr}")
 
 
-def one_channel(running, channel, python):
+def run_peer(python, test, *arguments):
+    subprocess.run([python, "-B", ROOT / "tests/peers" / test, *arguments],
+                   stdin=subprocess.DEVNULL, check=True)
+
+
+def one_channel(running, channel, triton, openai):
     process, base = start_proxy(running, channel)
     expect_answer(base)
     status, verified = curl(f"{base}/.well-known/ensconce/proxy")
     expect("verified", (status, verified["verified"], verified["origin"]), (200, True, "simulated"))
     status, _ = curl(f"{base}/v2/health/ready", headers=["Host: attacker.example"])
     expect("status for a foreign Host", status, 403)
-    if python:
-        subprocess.run([python, "-B", ROOT / "tests/peers/tritonclient_test.py",
-                        base.removeprefix("http://")], stdin=subprocess.DEVNULL, check=True)
+    status, listed = curl(f"{base}/v1/models")
+    expect("models of OpenAI's list", (status, listed["object"]), (200, "list"))
+    if triton:
+        run_peer(triton, "tritonclient_test.py", base.removeprefix("http://"))
+    if openai:
+        run_peer(openai, "openai_test.py", f"{base}/v1")
     return process, base
 
 
@@ -107,21 +115,26 @@ def changed_worker(running, base):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=ROOT / "build" / "dev" / "bin", type=pathlib.Path)
-    parser.add_argument("--python", default="python3")
+    parser.add_argument("--triton", default="python3")
+    parser.add_argument("--openai", default="python3")
     arguments = parser.parse_args()
-    python = arguments.python if has_triton(arguments.python) else None
+    triton = arguments.triton if has(arguments.triton, "tritonclient.http") else None
+    openai = arguments.openai if has(arguments.openai, "openai") else None
     models = [*stack.MODELS, *simple.MODELS]
     with stack.start(models=models, bin_dir=arguments.bin) as running:
         loopback_alone(running)
-        proxies = [one_channel(running, channel, python)
+        proxies = [one_channel(running, channel, triton, openai)
                    for channel in ("tls", "ohttp", "ohttp-chunked")]
         for process, _ in proxies[1:-1]:
             process.stop()
         for _, base in (proxies[0], proxies[-1]):
             changed_worker(running, base)
     print("curl answered through both channels; a changed worker was refused and not fallen back from")
-    if python is None:
-        print(f"skipped: {arguments.python} has no tritonclient[http]: Triton's client was not run")
+    for python, name, package in ((triton, arguments.triton, "tritonclient[http]"),
+                                  (openai, arguments.openai, "openai")):
+        if python is None:
+            print(f"skipped: {name} has no {package}: that client was not run")
+    if triton is None or openai is None:
         return 77
     return 0
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "tasks.h"
 
@@ -71,10 +72,10 @@ class SentenceLabelsModel final : public Model {
         sentences.push_back(example.sentence);
         labels_.emplace_back(example.label);
       }
-      ENSC_TRY_ASSIGN(const Tensor embedding, embed(sentences));
-      const auto values = embedding.values<float>();
+      ENSC_TRY_ASSIGN(const Embedded embedded, embed(sentences));
+      const auto values = embedded.embedding.values<float>();
       examples_.insert(examples_.end(), values.begin(), values.end());
-      width_ = static_cast<std::size_t>(embedding.shape()[1]);
+      width_ = static_cast<std::size_t>(embedded.embedding.shape()[1]);
     }
     outputs_[2].shape[1] = static_cast<std::int64_t>(width_);
     return ok();
@@ -88,14 +89,18 @@ class SentenceLabelsModel final : public Model {
     for (std::size_t i = 0; i < inputs[0].num_elements(); ++i) {
       sentences.push_back(inputs[0].element(i));
     }
-    ENSC_TRY_ASSIGN(Tensor embedding, embed(sentences));
-    return answer(std::move(embedding),
+    ENSC_TRY_ASSIGN(Embedded embedded, embed(sentences));
+    return answer(std::move(embedded),
                   requested.empty() ? std::span<const std::string>(usual_) : requested);
   }
 
  private:
-  // Returns "embedding", [N, width].
-  Result<Tensor> embed(std::span<const ByteView> sentences) const {
+  struct Embedded {
+    Tensor embedding;  // [N, width]
+    Tensor tokens;     // [N], how many of each sentence were read
+  };
+
+  Result<Embedded> embed(std::span<const ByteView> sentences) const {
     ENSC_TRY_ASSIGN(const std::vector<Tensor> tensors,
                     sentence_tensors(sentences, vocabulary_, max_tokens_));
     ENSC_TRY_ASSIGN(std::vector<Tensor> results, engine_->run(tensors, {}));
@@ -106,7 +111,22 @@ class SentenceLabelsModel final : public Model {
       return Error(InferenceError::kBadModel, "the graph's answer is not [sentences, width]");
     }
     embedding.rename("embedding");
-    return std::move(embedding);
+    ENSC_TRY_ASSIGN(Tensor tokens, count_tokens(tensors[1]));
+    return Embedded{std::move(embedding), std::move(tokens)};
+  }
+
+  // count_tokens adds up each sentence's mask.
+  static Result<Tensor> count_tokens(const Tensor& mask) {
+    const auto values = mask.values<std::int64_t>();
+    const auto count = static_cast<std::size_t>(mask.shape()[0]);
+    const std::size_t width = values.size() / count;
+    SecretBytes data(count * sizeof(std::int64_t));
+    auto* out = reinterpret_cast<std::int64_t*>(data.expose_mutable().data());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto row = values.subspan(i * width, width);
+      out[i] = std::accumulate(row.begin(), row.end(), std::int64_t{0});
+    }
+    return Tensor::make("tokens", DataType::kInt64, {mask.shape()[0]}, std::move(data));
   }
 
   [[nodiscard]] Nearest nearest_to(std::span<const float> embedding) const {
@@ -122,8 +142,8 @@ class SentenceLabelsModel final : public Model {
     return nearest;
   }
 
-  Result<std::vector<Tensor>> answer(Tensor embedding, std::span<const std::string> wanted) const {
-    const auto values = embedding.values<float>();
+  Result<std::vector<Tensor>> answer(Embedded embedded, std::span<const std::string> wanted) const {
+    const auto values = embedded.embedding.values<float>();
     WipedVector<ByteView> labels;
     WipedVector<float> scores;
     for (std::size_t i = 0; i < values.size(); i += width_) {
@@ -131,7 +151,7 @@ class SentenceLabelsModel final : public Model {
       labels.push_back(as_bytes(nearest.label));
       scores.push_back(nearest.score);
     }
-    const std::vector<std::int64_t> shape = {embedding.shape()[0]};
+    const std::vector<std::int64_t> shape = {embedded.embedding.shape()[0]};
     std::vector<Tensor> out;
     for (const std::string& name : wanted) {
       if (name == "label") {
@@ -141,7 +161,7 @@ class SentenceLabelsModel final : public Model {
         ENSC_TRY_ASSIGN(Tensor tensor, Tensor::floats(name, shape, scores));
         out.push_back(std::move(tensor));
       } else {
-        out.push_back(std::move(embedding));
+        out.push_back(std::move(name == "tokens" ? embedded.tokens : embedded.embedding));
       }
     }
     return out;
@@ -151,7 +171,8 @@ class SentenceLabelsModel final : public Model {
   std::vector<TensorSpec> inputs_ = {{"text", DataType::kBytes, {-1}}};
   std::vector<TensorSpec> outputs_ = {{"label", DataType::kBytes, {-1}},
                                       {"score", DataType::kFp32, {-1}},
-                                      {"embedding", DataType::kFp32, {-1, -1}}};
+                                      {"embedding", DataType::kFp32, {-1, -1}},
+                                      {"tokens", DataType::kInt64, {-1}}};
   std::vector<std::string> usual_ = {"label", "score"};
   Unigram vocabulary_;
   std::size_t max_tokens_;

@@ -297,6 +297,17 @@ TEST_F(SentenceLabelsTask, NamesTheNearestExample) {
   EXPECT_NEAR((*outputs)[1].values<float>()[2], 0.894427F, 1e-5);
 }
 
+TEST_F(SentenceLabelsTask, CountsTheTokensItRead) {
+  manifest("vocabulary = \"vocab.tsv\"\nexamples = \"examples.tsv\"\nmax_tokens = 3\n");
+  const auto model = load();
+  ASSERT_TRUE(model) << model.error().to_string();
+  const auto outputs = (*model)->infer(list(strings("text", {"a", "aabb", "ab"})),
+                                       std::array<std::string, 1>{"tokens"});
+  ASSERT_TRUE(outputs) << outputs.error().to_string();
+  // The space mark in front counts; the second is cut at max_tokens.
+  EXPECT_THAT((*outputs)[0].values<std::int64_t>(), testing::ElementsAre(2, 3, 3));
+}
+
 TEST_F(SentenceLabelsTask, GivesTheEmbeddingOnRequest) {
   const auto model = load();
   const auto outputs =

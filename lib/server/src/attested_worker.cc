@@ -87,6 +87,7 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
       session_key_(Ed25519PrivateKey::generate(deps_.random)),
       receipt_key_(Ed25519PrivateKey::generate(deps_.random)),
       v2_(registry_, deps_.clock, BundleRule::kRequired),
+      openai_(registry_, deps_.clock),
       receipts_(receipt_key_, boot_id_, registry_, deps_.clock),
       gateway_(deps_.random, config_.padding, [this](const HttpRequest& request) {
         return handle_inside(request, ConnectionInfo{}, true);
@@ -413,8 +414,8 @@ HttpResponse AttestedWorker::handle_in_the_open(const HttpRequest& request,
     return gateway_.handle(request);
   }
   if (path != kEvidencePath && path != kLivePath && path != kReadyPath) {
-    return response_of(
-        Error(ServerError::kSealedOnly, "this listener takes evidence and sealed requests alone"));
+    return response_to(request, Error(ServerError::kSealedOnly,
+                                      "this listener takes evidence and sealed requests alone"));
   }
   return handle_inside(request, connection, true);
 }
@@ -424,13 +425,15 @@ HttpResponse AttestedWorker::handle_inside(const HttpRequest& request,
   const std::string_view path = path_of(request.target);
   if (path != kEvidencePath && path != kServedListPath) {
     if (!lengths_hidden && request.method == "POST") {
-      return response_of(
-          Error(ServerError::kLengthsShown,
-                "this worker hides lengths (padding = " + config_.padding.to_string() +
-                    "), which a TLS record does not: use the oblivious channel"));
+      return response_to(
+          request, Error(ServerError::kLengthsShown,
+                         "this worker hides lengths (padding = " + config_.padding.to_string() +
+                             "), which a TLS record does not: use the oblivious channel"));
     }
     return receipts_.answer(
-        request, [&] { return v2_.handle(request); }, [this] { return receipt_subject(); });
+        request,
+        [&] { return is_openai_path(path) ? openai_.handle(request) : v2_.handle(request); },
+        [this] { return receipt_subject(); });
   }
   if (request.method != "GET") {
     return response_of(Error(ServerError::kMethod, "this path takes GET"));

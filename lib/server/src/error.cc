@@ -42,6 +42,8 @@ CodeInfo error_info(ServerError code) {
       return {"server.sealed_only", Kind::kRejected, Stage::kChannel};
     case ServerError::kLengthsShown:
       return {"server.lengths_shown", Kind::kRejected, Stage::kChannel};
+    case ServerError::kNoEmbeddings:
+      return {"server.no_embeddings", Kind::kInvalidInput, Stage::kForm};
   }
   return {"server.unknown", Kind::kInternal, Stage::kSystem};
 }
@@ -70,6 +72,27 @@ int http_status_of(ServerError code) {
     default:
       return http_status_of(error_info(code).kind);
   }
+}
+
+int http_status_of(const Error& error) {
+  for (const ServerError code :
+       {ServerError::kNotFound, ServerError::kUnknownModel, ServerError::kUnknownVersion,
+        ServerError::kMethod, ServerError::kBundleRequired, ServerError::kBundleChanged,
+        ServerError::kUnknownStatement, ServerError::kThrottled, ServerError::kLengthsShown}) {
+    if (error.is(code)) {
+      return http_status_of(code);
+    }
+  }
+  return http_status_of(error.kind());
+}
+
+std::string outward(const Error& error) {
+  const bool own_input = error.kind() == Kind::kInvalidInput || error.kind() == Kind::kUnsupported;
+  std::string text(error.id());
+  if (own_input && !error.detail().empty()) {
+    text += ": " + error.detail();
+  }
+  return text;
 }
 
 }  // namespace ensconce

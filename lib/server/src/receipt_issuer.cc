@@ -5,7 +5,7 @@
 #include "ensconce/channel/evidence_document.h"
 #include "ensconce/codec/base64.h"
 #include "ensconce/server/error.h"
-#include "ensconce/server/v2_service.h"
+#include "ensconce/server/openai_service.h"
 
 namespace ensconce {
 
@@ -67,7 +67,7 @@ HttpResponse ReceiptIssuer::answer(const HttpRequest& request,
                                    const std::function<ReceiptSubject()>& subject) {
   const Result<std::optional<ReceiptKey>> asked = key_of(request);
   if (!asked) {
-    return response_of(asked.error());
+    return response_to(request, asked.error());
   }
   HttpResponse response = handler();
   if (!*asked) {

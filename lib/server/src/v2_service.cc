@@ -7,6 +7,7 @@
 #include "ensconce/codec/json.h"
 #include "ensconce/oip/oip.h"
 #include "ensconce/server/error.h"
+#include "served_request.h"
 
 namespace ensconce {
 
@@ -26,13 +27,6 @@ json::Array describe(const std::vector<TensorSpec>& specs) {
                                   {"shape", std::move(shape)}});
   }
   return out;
-}
-
-Result<void> expect_method(const HttpRequest& request, std::string_view method) {
-  if (request.method != method) {
-    return Error(ServerError::kMethod, "this path takes " + std::string(method));
-  }
-  return ok();
 }
 
 // Takes "/name" off the front of a path; empty when there is none.
@@ -108,23 +102,8 @@ HttpResponse json_response(int status, std::string body) {
 }
 
 HttpResponse response_of(const Error& error) {
-  int status = http_status_of(error.kind());
-  for (const ServerError code :
-       {ServerError::kNotFound, ServerError::kUnknownModel, ServerError::kUnknownVersion,
-        ServerError::kMethod, ServerError::kBundleRequired, ServerError::kBundleChanged,
-        ServerError::kUnknownStatement, ServerError::kThrottled, ServerError::kLengthsShown}) {
-    if (error.is(code)) {
-      status = http_status_of(code);
-    }
-  }
   log_failure("request refused", error);
-  // The id is enough to act on; details of what failed inside stay inside.
-  const bool own_input = error.kind() == Kind::kInvalidInput || error.kind() == Kind::kUnsupported;
-  std::string text(error.id());
-  if (own_input && !error.detail().empty()) {
-    text += ": " + error.detail();
-  }
-  return json_response(status, json::write(json::Object{{"error", text}}));
+  return json_response(http_status_of(error), json::write(json::Object{{"error", outward(error)}}));
 }
 
 HttpResponse V2Service::handle(const HttpRequest& request) const {
@@ -156,7 +135,7 @@ Result<HttpResponse> V2Service::route(const HttpRequest& request) const {
       const auto entries = registry_.all();
       const bool ready =
           !entries.empty() && std::all_of(entries.begin(), entries.end(), [&](const auto& entry) {
-            return check_lease(entry).has_value();
+            return check_lease(entry, clock_).has_value();
           });
       if (!ready) {
         return Error(ServerError::kNotReady, "no model with a lease");
@@ -179,7 +158,7 @@ Result<HttpResponse> V2Service::repository_index(const HttpRequest& request) con
   }
   json::Array out;
   for (const ServedEntry& entry : registry_.all()) {
-    const bool served = check_lease(entry).has_value();
+    const bool served = check_lease(entry, clock_).has_value();
     if (served || !*ready) {
       out.emplace_back(json::Object{{"name", entry.name},
                                     {"version", std::to_string(entry.version)},
@@ -209,7 +188,7 @@ Result<HttpResponse> V2Service::model_route(const HttpRequest& request,
   }
   if (rest == "/ready") {
     ENSC_TRY(expect_method(request, "GET"));
-    ENSC_TRY(check_lease(*entry));
+    ENSC_TRY(check_lease(*entry, clock_));
     return json_response(200, json::write(json::Object{{"name", entry->name}, {"ready", true}}));
   }
   if (rest == "/config") {
@@ -223,25 +202,10 @@ Result<HttpResponse> V2Service::model_route(const HttpRequest& request,
   return Error(ServerError::kNotFound, "no such path");
 }
 
-Result<void> V2Service::check_lease(const ServedEntry& entry) const {
-  if (entry.lease_ends && clock_.since_boot() >= *entry.lease_ends) {
-    return Error(ServerError::kLeaseEnded, "the lease of " + entry.name + " has ended");
-  }
-  return ok();
-}
-
 Result<HttpResponse> V2Service::infer(const HttpRequest& request, const ServedEntry& entry) const {
-  ENSC_TRY(check_lease(entry));
+  ENSC_TRY(check_lease(entry, clock_));
   if (rule_ == BundleRule::kRequired) {
-    const auto meant = request.headers.get(kBundleHeader);
-    if (!meant) {
-      return Error(ServerError::kBundleRequired,
-                   "the header Ensconce-Bundle must name the manifest digest this request is for");
-    }
-    if (*meant != to_hex(entry.manifest_digest)) {
-      return Error(ServerError::kBundleChanged,
-                   "the model is another bundle than Ensconce-Bundle names");
-    }
+    ENSC_TRY(check_bundle(request, entry));
   }
   std::optional<std::size_t> header_length;
   if (const auto text = request.headers.get(oip::kHeaderLengthName)) {

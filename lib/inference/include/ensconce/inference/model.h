@@ -53,7 +53,7 @@ class Model {
   // outputs lists all that can be asked for.
   [[nodiscard]] virtual const std::vector<TensorSpec>& outputs() const = 0;
   // infer answers with the outputs requested, in that order. None requested means the task's usual
-  // ones: all but the large "probabilities" and "embedding". Errors: check_inputs, check_wanted,
+  // ones: all but "probabilities", "embedding" and "tokens". Errors: check_inputs, check_wanted,
   // InferenceError::kBadImage, kBadText, kTooLarge, kEngine.
   virtual Result<std::vector<Tensor>> infer(std::vector<Tensor> inputs,
                                             std::span<const std::string> requested) const = 0;

@@ -21,6 +21,7 @@
 #include "ensconce/net/server.h"
 #include "ensconce/server/model_registry.h"
 #include "ensconce/server/ohttp_gateway.h"
+#include "ensconce/server/openai_service.h"
 #include "ensconce/server/receipt_issuer.h"
 #include "ensconce/server/v2_service.h"
 #include "ensconce/server/worker_config.h"
@@ -61,8 +62,8 @@ class AttestedWorker {
   // on_new_identity is called, on the maintenance thread, when new connections are to be shown
   // another certificate. Set it before run_maintenance.
   void on_new_identity(std::function<void(TlsIdentity)> listener);
-  // handle answers one request: evidence, served list, the Open Inference Protocol, or a sealed
-  // request for any of these.
+  // handle answers one request: evidence, served list, the Open Inference Protocol, OpenAI's API
+  // (under /v1/), or a sealed request for any of these.
   [[nodiscard]] HttpResponse handle(const HttpRequest& request, const ConnectionInfo& connection);
   // handle_in_the_open answers on a listener without TLS of our own, behind somebody else's
   // balancer: evidence, sealed requests and health, and a refusal for everything else.
@@ -155,6 +156,7 @@ class AttestedWorker {
 
   ModelRegistry registry_;
   V2Service v2_;
+  OpenAiService openai_;
   ReceiptIssuer receipts_;
   OhttpGateway gateway_;
   std::function<void(TlsIdentity)> identity_listener_;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "ensconce/base/error.h"
 
 namespace ensconce {
@@ -25,9 +27,15 @@ enum class ServerError : std::uint8_t {
   kMediaType,     // not the content type this path takes
   kSealedOnly,    // this listener takes sealed requests and evidence alone
   kLengthsShown,  // lengths are to be hidden, which this channel does not
+  kNoEmbeddings,  // the model's task makes none
 };
 CodeInfo error_info(ServerError code);
 // http_status_of a server error is its own where HTTP has a better word than the kind's.
 int http_status_of(ServerError code);
+// http_status_of any error is that of its code if it is a server's, else its kind's.
+int http_status_of(const Error& error);
+// outward is what a peer may read of an error: the id, and details only of what was wrong with its
+// own input.
+std::string outward(const Error& error);
 
 }  // namespace ensconce

@@ -30,14 +30,14 @@ class V2Service {
   [[nodiscard]] Result<HttpResponse> repository_index(const HttpRequest& request) const;
   [[nodiscard]] Result<HttpResponse> infer(const HttpRequest& request,
                                            const ServedEntry& entry) const;
-  [[nodiscard]] Result<void> check_lease(const ServedEntry& entry) const;
 
   const ModelRegistry& registry_;
   const Clock& clock_;
   BundleRule rule_;
 };
 
-// response_of turns an error into the answer a peer may see, and logs the exact code.
+// response_of turns an error into the answer a peer may see, in the protocol's shape, and logs the
+// exact code.
 HttpResponse response_of(const Error& error);
 HttpResponse json_response(int status, std::string body);
 
