@@ -426,7 +426,7 @@ TEST_F(Oblivious, RequestsThatWereCutOrMixedAreRefused) {
 // ---- Keys --------------------------------------------------------------------------------------
 
 TEST_F(Oblivious, AnotherKeyInTheWorkersPlaceIsRefused) {
-  GatewayKey other(hpke::Kem::kX25519, random_);
+  GatewayKey other(hpke::Kem::kX25519, random_, 8);
   middle_.on_document = [&](HttpResponse& response) {
     auto document = parse_evidence_document(as_text(response.body)).value();
     document.ohttp_key = other.key().config.encoded;
@@ -530,35 +530,32 @@ TEST_F(Oblivious, KeysRotateWithOverlap) {
             one->affirmed().statement().keys.ohttp.front());
 }
 
-TEST_F(Oblivious, AFullKeyIsReplaced) {
-  GatewayKey key(hpke::Kem::kX25519, random_, 4);
-  EXPECT_EQ(key.remember(Bytes{1}), GatewayKey::Seen::kNew);
-  EXPECT_FALSE(key.filling());
-  EXPECT_EQ(key.remember(Bytes{2}), GatewayKey::Seen::kNew);
-  EXPECT_TRUE(key.filling());
-  EXPECT_EQ(key.remember(Bytes{1}), GatewayKey::Seen::kReplayed);
-  key.remember(Bytes{3});
-  key.remember(Bytes{4});
-  EXPECT_EQ(key.remember(Bytes{5}), GatewayKey::Seen::kFull);
-  EXPECT_EQ(key.remember(Bytes{2}), GatewayKey::Seen::kReplayed);
-}
-
-TEST_F(Oblivious, AFullKeyOpensNothing) {
-  OhttpGateway gateway(random_, Padding::none(), [](const HttpRequest&) { return HttpResponse{}; });
-  const auto key = std::make_shared<GatewayKey>(hpke::Kem::kX25519, random_, 2);
-  gateway.install(key, nullptr);
-  const auto sealed = [&] {
-    HttpRequest out{"POST", std::string(kGatewayPath), {}, {}};
-    out.headers.set("Content-Type", std::string(kOhttpRequestType));
-    auto sealer = OhttpRequestSealer::start(key->key().config, false, random_).value();
-    out.body = sealer.seal(write_binary_request({"GET", "https", "", "/", {}, {}, {}}));
-    return out;
-  };
-  EXPECT_FALSE(gateway.wants_key());
-  EXPECT_EQ(gateway.handle(sealed()).status, 200);
-  EXPECT_TRUE(gateway.wants_key());
-  EXPECT_EQ(gateway.handle(sealed()).status, 200);
-  EXPECT_TRUE(problem(gateway.handle(sealed()), 503, "ohttp.key_full"));
+// Strangers fill a key, while the broker is away: the next one is named by new evidence over the
+// same beacon, and TLS is as it was.
+TEST_F(Oblivious, AKeyThatFillsIsReplacedAlone) {
+  restart([](WorkerConfig& c) { c.max_sealed_requests = 8; });
+  const auto one = client();  // its served list, sealed, is the first
+  const TlsIdentity tls = worker_->tls_identity();
+  broker_.available = false;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(infer(*one));
+  }
+  worker_->maintain();
+  EXPECT_EQ(worker_->tls_identity().certificate_der, tls.certificate_der);
+  const auto before = middle_.requests().size();
+  EXPECT_TRUE(infer(*one));  // by what is the previous key now
+  EXPECT_EQ(middle_.requests().size(), before + 1);
+  const auto two = client();
+  const Statement& first = one->affirmed().statement();
+  const Statement& second = two->affirmed().statement();
+  ASSERT_EQ(second.keys.ohttp.size(), 2U);
+  EXPECT_EQ(second.keys.ohttp.back(), first.keys.ohttp.front());
+  EXPECT_NE(second.keys.ohttp.front(), first.keys.ohttp.front());
+  EXPECT_EQ(second.keys.tls, first.keys.tls);
+  EXPECT_EQ(second.challenge, first.challenge);
+  EXPECT_TRUE(infer(*two));
+  broker_.available = true;
+  restart();
 }
 
 TEST_F(Oblivious, TheGatewayTakesItsOwnMethodsAndTypes) {

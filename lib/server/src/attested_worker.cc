@@ -20,7 +20,7 @@ namespace {
 constexpr Millis kRetry = std::chrono::seconds(5);
 constexpr Millis kLook = std::chrono::seconds(1);
 constexpr Millis kHardwarePause = std::chrono::seconds(2);
-constexpr std::size_t kEpochStatements = 2;
+constexpr std::size_t kEpochStatements = 4;
 constexpr std::size_t kHardwareStatements = 64;
 constexpr std::string_view kLivePath = "/v2/health/live";
 constexpr std::string_view kReadyPath = "/v2/health/ready";
@@ -89,11 +89,13 @@ AttestedWorker::AttestedWorker(WorkerConfig config, const WorkerDependencies& de
       v2_(registry_, deps_.clock, BundleRule::kRequired),
       openai_(registry_, deps_.clock),
       receipts_(receipt_key_, boot_id_, registry_, deps_.clock),
-      gateway_(deps_.random, config_.padding, [this](const HttpRequest& request) {
+      gateway_(deps_.clock, deps_.random, config_.padding, [this](const HttpRequest& request) {
         return handle_inside(request, ConnectionInfo{}, true);
       }) {
-  keys_.current = make_channel_keys();
-  gateway_.install(keys_.current->ohttp, nullptr);
+  keys_.tls = make_tls_key();
+  replace_ohttp_key(keys_);
+  keys_.made_at = deps_.clock.since_boot();
+  gateway_.install(keys_.ohttp, nullptr);
 }
 
 AttestedWorker::~AttestedWorker() = default;
@@ -125,44 +127,56 @@ Result<void> AttestedWorker::read_peer_policy() {
 
 TlsIdentity AttestedWorker::tls_identity() const {
   const std::shared_lock lock(attested_mutex_);
-  return {certificate_, keys_.current->tls.pkcs8_der()};
+  return {certificate_, keys_.tls->key.pkcs8_der()};
 }
 
 void AttestedWorker::on_new_identity(std::function<void(TlsIdentity)> listener) {
   identity_listener_ = std::move(listener);
 }
 
-AttestedWorker::KeysPtr AttestedWorker::make_channel_keys() const {
-  auto out = std::make_shared<ChannelKeys>(
-      ChannelKeys{EcPrivateKey::generate(Curve::kP256), {}, nullptr, {}});
-  out->tls_hash = sha384(out->tls.public_key().spki_der());
-  out->ohttp = std::make_shared<GatewayKey>(config_.ohttp_kem, deps_.random);
-  out->made_at = deps_.clock.since_boot();
+std::shared_ptr<const AttestedWorker::TlsKey> AttestedWorker::make_tls_key() const {
+  auto out = std::make_shared<TlsKey>(TlsKey{EcPrivateKey::generate(Curve::kP256), {}});
+  out->hash = sha384(out->key.public_key().spki_der());
   return out;
 }
 
-AttestedWorker::KeyPair AttestedWorker::channel_keys() const {
+AttestedWorker::ChannelKeys AttestedWorker::channel_keys() const {
   const std::shared_lock lock(attested_mutex_);
   return keys_;
 }
 
-AttestedWorker::KeyPair AttestedWorker::next_keys() const {
-  const KeyPair now = channel_keys();
-  const bool old = deps_.clock.since_boot() >= now.current->made_at + kChannelKeyLife;
-  return old || gateway_.wants_key() ? KeyPair{make_channel_keys(), now.current} : now;
+void AttestedWorker::replace_ohttp_key(ChannelKeys& keys) const {
+  keys.previous_ohttp = keys.ohttp;
+  keys.ohttp = std::make_shared<GatewayKey>(config_.ohttp_kem, deps_.random,
+                                            config_.max_sealed_requests, keys.previous_ohttp.get());
 }
 
-Statement AttestedWorker::describe(const ByteArray<32>& challenge, const KeyPair& keys) const {
+AttestedWorker::ChannelKeys AttestedWorker::next_keys() const {
+  ChannelKeys keys = channel_keys();
+  const Millis now = deps_.clock.since_boot();
+  if (now >= keys.made_at + kChannelKeyLife) {
+    keys.previous_tls = std::exchange(keys.tls, make_tls_key());
+    replace_ohttp_key(keys);
+    keys.made_at = now;
+  } else if (gateway_.wants_key()) {
+    replace_ohttp_key(keys);
+  }
+  return keys;
+}
+
+Statement AttestedWorker::describe(const ByteArray<32>& challenge, const ChannelKeys& keys) const {
   Statement out;
-  out.tls_key_hash = keys.current->tls_hash;
+  out.tls_key_hash = keys.tls->hash;
   out.challenge = challenge;
   out.boot_id = boot_id_;
   out.epoch = epoch_;
-  out.keys.tls = {keys.current->tls_hash};
-  out.keys.ohttp = {keys.current->ohttp->digest()};
-  if (keys.previous != nullptr) {
-    out.keys.tls.push_back(keys.previous->tls_hash);
-    out.keys.ohttp.push_back(keys.previous->ohttp->digest());
+  out.keys.tls = {keys.tls->hash};
+  out.keys.ohttp = {keys.ohttp->digest()};
+  if (keys.previous_tls != nullptr) {
+    out.keys.tls.push_back(keys.previous_tls->hash);
+  }
+  if (keys.previous_ohttp != nullptr) {
+    out.keys.ohttp.push_back(keys.previous_ohttp->digest());
   }
   out.keys.session = session_key_.public_key();
   out.keys.release = release_key_.public_key().point();
@@ -178,7 +192,7 @@ Statement AttestedWorker::describe(const ByteArray<32>& challenge, const KeyPair
 }
 
 Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::attest(
-    const ByteArray<32>& challenge, const KeyPair& keys, std::optional<Bytes> beacon) {
+    const ByteArray<32>& challenge, const ChannelKeys& keys, std::optional<Bytes> beacon) {
   auto out = std::make_shared<Attested>();
   const std::lock_guard lock(device_mutex_);
   ENSC_TRY_ASSIGN(static_cast<AttestedStatement&>(*out),
@@ -196,29 +210,51 @@ Result<void> AttestedWorker::start_epoch() {
   }
   const ByteArray<32> challenge = beacon_challenge(beacon);
   ++epoch_;
-  const KeyPair keys = next_keys();
+  const ChannelKeys keys = next_keys();
   ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested,
                   attest(challenge, keys, std::move(beacon)));
   bool rotated = false;
   {
     const std::unique_lock lock(attested_mutex_);
     push_bounded(epoch_statements_, attested->digest, kEpochStatements);
-    certificate_ = make_worker_certificate(keys.current->tls, deps_.clock,
-                                           attested->hardware.evidence, attested->statement);
+    certificate_ = make_worker_certificate(keys.tls->key, deps_.clock, attested->hardware.evidence,
+                                           attested->statement);
     current_ = std::move(attested);
-    rotated = keys.current != keys_.current;
+    rotated = keys.ohttp != keys_.ohttp;
     keys_ = keys;
     next_epoch_ = deps_.clock.since_boot() + config_.epoch;
   }
   // New keys are shown only now that there is evidence which names them.
   if (rotated) {
-    gateway_.install(keys.current->ohttp, keys.previous->ohttp);
-    log_info("new keys for both channels");
+    gateway_.install(keys.ohttp, keys.previous_ohttp);
+    log_info("new keys for the channels");
   }
   // The certificate carries the evidence of its epoch, for verifiers of others.
   if (identity_listener_) {
     identity_listener_(tls_identity());
   }
+  return ok();
+}
+
+Result<void> AttestedWorker::replace_gateway_key() {
+  ChannelKeys keys = channel_keys();
+  replace_ohttp_key(keys);
+  Bytes beacon;
+  {
+    const std::shared_lock lock(attested_mutex_);
+    beacon = *current_->beacon;  // evidence of an epoch has one
+  }
+  const ByteArray<32> challenge = beacon_challenge(beacon);
+  ENSC_TRY_ASSIGN(std::shared_ptr<const Attested> attested,
+                  attest(challenge, keys, std::move(beacon)));
+  {
+    const std::unique_lock lock(attested_mutex_);
+    push_bounded(epoch_statements_, attested->digest, kEpochStatements);
+    current_ = std::move(attested);
+    keys_ = keys;
+  }
+  gateway_.install(keys.ohttp, keys.previous_ohttp);
+  log_info("a new key for the oblivious channel, as the last one filled");
   return ok();
 }
 
@@ -314,11 +350,16 @@ void AttestedWorker::renew_leases() {
 Millis AttestedWorker::maintain() {
   renew_leases();
   const Millis now = deps_.clock.since_boot();
-  if (now >= next_epoch_ || (gateway_.wants_key() && now >= next_key_)) {
-    next_key_ = now + kRetry;
+  if (now >= next_epoch_) {
     if (const Result<void> started = start_epoch(); !started) {
       log_failure("no new epoch; the last beacon ages", started.error());
       next_epoch_ = deps_.clock.since_boot() + kRetry;
+    }
+  }
+  if (gateway_.wants_key() && now >= next_key_) {
+    next_key_ = now + kRetry;
+    if (const Result<void> replaced = replace_gateway_key(); !replaced) {
+      log_failure("no new key for the oblivious channel", replaced.error());
     }
   }
   Millis next = std::min(next_epoch_, booted_at_ + kBootKeyLife);
@@ -453,22 +494,22 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
     return Error(ServerError::kBadNonce, "channel: expected ohttp, or none for TLS");
   }
   std::shared_ptr<const Attested> attested;
-  KeysPtr keys;
+  std::shared_ptr<GatewayKey> key;
   const auto freshness = query.find("freshness");
   if (freshness != query.end() && freshness->second == "hardware") {
-    const KeyPair pair = channel_keys();  // those the statement will name
-    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce, pair));
-    keys = pair.current;
+    const ChannelKeys keys = channel_keys();  // those the statement will name
+    ENSC_TRY_ASSIGN(attested, fresh_hardware_evidence(nonce, keys));
+    key = keys.ohttp;
   } else {
     const std::shared_lock lock(attested_mutex_);
     attested = current_;
-    keys = keys_.current;
+    key = keys_.ohttp;
   }
   std::optional<SessionProof> proof;
   std::optional<Bytes> ohttp_key;
   if (ohttp) {
-    ohttp_key = keys->ohttp->key().config.encoded;
-    proof = prove_session(session_key_, ChannelKind::kOhttpKey, nonce, keys->ohttp->digest(),
+    ohttp_key = key->key().config.encoded;
+    proof = prove_session(session_key_, ChannelKind::kOhttpKey, nonce, key->digest(),
                           attested->digest, deps_.clock.now());
   } else if (connection.tls) {
     proof = prove_session(session_key_, ChannelKind::kTlsExporter, nonce, connection.exporter,
@@ -476,13 +517,13 @@ Result<HttpResponse> AttestedWorker::answer_evidence(const HttpRequest& request,
   }
   HttpResponse out = json_response(200, attested->rendered.with(proof, ohttp_key));
   if (ohttp) {
-    out.headers.set(std::string(kWorkerHeader), keys->ohttp->worker_name());
+    out.headers.set(std::string(kWorkerHeader), key->worker_name());
   }
   return out;
 }
 
 Result<std::shared_ptr<const AttestedWorker::Attested>> AttestedWorker::fresh_hardware_evidence(
-    const ByteArray<32>& nonce, const KeyPair& keys) {
+    const ByteArray<32>& nonce, const ChannelKeys& keys) {
   {
     const std::unique_lock lock(attested_mutex_);
     const Millis now = deps_.clock.since_boot();

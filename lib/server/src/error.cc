@@ -36,6 +36,10 @@ CodeInfo error_info(ServerError code) {
       return {"ohttp.replayed", Kind::kRejected, Stage::kChannel};
     case ServerError::kKeyFull:
       return {"ohttp.key_full", Kind::kUnavailable, Stage::kChannel};
+    case ServerError::kBusy:
+      return {"ohttp.busy", Kind::kUnavailable, Stage::kChannel};
+    case ServerError::kSlowReader:
+      return {"ohttp.slow_reader", Kind::kUnavailable, Stage::kChannel};
     case ServerError::kMediaType:
       return {"server.media_type", Kind::kInvalidInput, Stage::kForm};
     case ServerError::kSealedOnly:

@@ -8,6 +8,7 @@
 #include "ensconce/codec/json.h"
 #include "ensconce/server/error.h"
 #include "ensconce/server/v2_service.h"
+#include "sealed_request.h"
 
 namespace ensconce {
 
@@ -73,7 +74,7 @@ HttpResponse refusal(const Error& error) {
   if (error.is(ServerError::kForeignKey)) {
     return problem(400, kOhttpKeyProblem, error);
   }
-  for (const ServerError code : {ServerError::kReplayed, ServerError::kKeyFull,
+  for (const ServerError code : {ServerError::kReplayed, ServerError::kKeyFull, ServerError::kBusy,
                                  ServerError::kMethod, ServerError::kMediaType}) {
     if (error.is(code)) {
       return problem(http_status_of(code), "about:blank", error);
@@ -82,16 +83,34 @@ HttpResponse refusal(const Error& error) {
   return problem(http_status_of(error.kind()), "about:blank", error);
 }
 
-// SealedFrames seals an answer as the socket takes it, frame by frame.
+// SealedFrames seals an answer as the socket takes it, frame by frame, for as long as it is taken
+// fast enough; until it goes, what it holds is counted.
 class SealedFrames final : public BodySource {
  public:
-  SealedFrames(std::unique_ptr<ChunkSealer> sealer, Bytes plain)
-      : sealer_(std::move(sealer)), plain_(std::move(plain)) {}
-  ~SealedFrames() override { wipe(plain_.data(), plain_.size()); }
+  SealedFrames(std::unique_ptr<ChunkSealer> sealer, Bytes plain, const Clock& clock,
+               const GatewayLimits& limits, std::shared_ptr<std::atomic<std::size_t>> held)
+      : sealer_(std::move(sealer)),
+        plain_(std::move(plain)),
+        clock_(clock),
+        limits_(limits),
+        began_(clock.since_boot()),
+        held_(std::move(held)) {
+    *held_ += plain_.size();
+  }
+  ~SealedFrames() override {
+    wipe(plain_.data(), plain_.size());
+    *held_ -= plain_.size();
+  }
   SealedFrames(const SealedFrames&) = delete;
   SealedFrames& operator=(const SealedFrames&) = delete;
 
   Result<bool> next(Bytes& out) override {
+    const Millis allowed =
+        limits_.grace + Millis(static_cast<std::int64_t>(sent_ * 1000 / limits_.min_rate));
+    if (clock_.since_boot() - began_ > allowed) {
+      return Error(ServerError::kSlowReader, "after " + std::to_string(sent_) + " of " +
+                                                 std::to_string(plain_.size()) + " bytes");
+    }
     if (sent_ == 0) {
       out = sealer_->prefix();
     }
@@ -106,6 +125,10 @@ class SealedFrames final : public BodySource {
  private:
   std::unique_ptr<ChunkSealer> sealer_;
   Bytes plain_;
+  const Clock& clock_;
+  const GatewayLimits limits_;
+  const Millis began_;
+  std::shared_ptr<std::atomic<std::size_t>> held_;
   std::size_t sent_ = 0;
 };
 
@@ -113,9 +136,14 @@ class SealedFrames final : public BodySource {
 
 // ---- Keys --------------------------------------------------------------------------------------
 
-GatewayKey::GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen)
+GatewayKey::GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen,
+                       const GatewayKey* before)
     : key_{{}, hpke::PrivateKey::generate(kem, random)}, max_seen_(max_seen) {
-  key_.config = make_key_config(random.array<1>()[0], key_.key, algorithms());
+  std::uint8_t key_id = random.array<1>()[0];
+  while (before != nullptr && key_id == before->key_.config.key_id) {
+    key_id = random.array<1>()[0];
+  }
+  key_.config = make_key_config(key_id, key_.key, algorithms());
   digest_ = sha256(key_.config.encoded);
 }
 
@@ -134,6 +162,12 @@ GatewayKey::Seen GatewayKey::remember(ByteView enc) {
   return Seen::kNew;
 }
 
+void GatewayKey::forget(ByteView enc) {
+  const Sha256Digest digest = sha256(enc);
+  const std::lock_guard lock(mutex_);
+  seen_.erase(digest);
+}
+
 bool GatewayKey::filling() const {
   const std::lock_guard lock(mutex_);
   return seen_.size() >= max_seen_ / 2;
@@ -141,8 +175,14 @@ bool GatewayKey::filling() const {
 
 // ---- Gateway -----------------------------------------------------------------------------------
 
-OhttpGateway::OhttpGateway(Random& random, Padding padding, Inner inner)
-    : random_(random), padding_(padding), inner_(std::move(inner)) {}
+OhttpGateway::OhttpGateway(const Clock& clock, Random& random, Padding padding, Inner inner,
+                           const GatewayLimits& limits)
+    : clock_(clock),
+      random_(random),
+      padding_(padding),
+      inner_(std::move(inner)),
+      limits_(limits),
+      held_(std::make_shared<std::atomic<std::size_t>>(0)) {}
 
 void OhttpGateway::install(std::shared_ptr<GatewayKey> current,
                            std::shared_ptr<GatewayKey> previous) {
@@ -189,48 +229,25 @@ Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer, const Keys& ke
     return Error(ServerError::kMediaType, "expected " + std::string(kOhttpRequestType) + " or " +
                                               std::string(kOhttpChunkedRequestType));
   }
-  ENSC_TRY_ASSIGN(const OhttpRequestHead head, parse_request_head(outer.body));
-  std::shared_ptr<GatewayKey> mine;
-  const auto meant = outer.headers.get(kWorkerHeader);
-  for (const auto& key : {keys.current, keys.previous}) {
-    if (mine == nullptr && key != nullptr && key->key().config.key_id == head.key_id &&
-        (!meant || *meant == key->worker_name())) {
-      mine = key;
-    }
+  if (*held_ > limits_.max_held) {
+    return Error(ServerError::kBusy, "answers that are slowly read hold too much memory");
   }
-  if (mine == nullptr) {
-    return Error(ServerError::kForeignKey, "sealed for a key that is not this worker's now");
+  SealedRequest request({keys.current, keys.previous}, outer.headers.get(kWorkerHeader), chunked);
+  Bytes body;
+  body.reserve(outer.body.size());  // growing would leave copies of what was opened behind
+  Result<void> taken = request.take(outer.body, body);
+  if (taken) {
+    taken = request.finish(body);
   }
-  // Before anything is opened: what is opened twice is answered twice.
-  switch (mine->remember(head.enc)) {
-    case GatewayKey::Seen::kReplayed:
-      return Error(ServerError::kReplayed, "this request was here before");
-    case GatewayKey::Seen::kFull:
-      return Error(ServerError::kKeyFull, "the key has served as many requests as it may");
-    case GatewayKey::Seen::kNew:
-      break;
+  if (!taken) {
+    wipe(body.data(), body.size());
+    return taken.error();
   }
-  ENSC_TRY_ASSIGN(OhttpRequestOpener opener, OhttpRequestOpener::start(mine->key(), head, chunked));
-  const ByteView sealed = ByteView(outer.body).subspan(head.len);
-  Bytes bhttp;
-  if (chunked) {
-    bhttp.reserve(sealed.size());  // growing would leave copies of what was opened behind
-    Result<void> fed = opener.chunks().feed(sealed, bhttp);
-    if (fed) {
-      fed = opener.chunks().finish(bhttp);
-    }
-    if (!fed) {
-      wipe(bhttp.data(), bhttp.size());
-      return fed.error();
-    }
-  } else {
-    ENSC_TRY_ASSIGN(bhttp, opener.open(sealed));
-  }
-  HttpResponse inner = answer(bhttp);
-  wipe(bhttp.data(), bhttp.size());
-  HttpResponse out = seal(opener, std::move(inner), chunked);
+  HttpResponse inner = answer(body);
+  wipe(body.data(), body.size());
+  HttpResponse out = seal(request.opener(), std::move(inner), chunked);
   // The key that opened it, also when it is the previous one: by that name the client asks on.
-  out.headers.set(std::string(kWorkerHeader), mine->worker_name());
+  out.headers.set(std::string(kWorkerHeader), request.key().worker_name());
   return out;
 }
 
@@ -244,7 +261,8 @@ HttpResponse OhttpGateway::answer(ByteView bhttp) {
   return out;
 }
 
-HttpResponse OhttpGateway::seal(OhttpRequestOpener& opener, HttpResponse inner, bool chunked) {
+HttpResponse OhttpGateway::seal(const OhttpRequestOpener& opener, HttpResponse inner,
+                                bool chunked) {
   BinaryResponse binary = inner_response(inner, chunked);
   Bytes plain = write_binary_response(binary);
   wipe(binary.content.data(), binary.content.size());
@@ -259,7 +277,8 @@ HttpResponse OhttpGateway::seal(OhttpRequestOpener& opener, HttpResponse inner, 
   out.headers.set("Cache-Control", "no-store");
   if (chunked) {
     out.headers.set("Incremental", "?1");
-    out.stream = std::make_shared<SealedFrames>(opener.response_chunks(random_), std::move(plain));
+    out.stream = std::make_shared<SealedFrames>(opener.response_chunks(random_), std::move(plain),
+                                                clock_, limits_, held_);
     return out;
   }
   out.body = opener.seal_response(plain, random_);

@@ -6,8 +6,8 @@
 
 namespace ensconce {
 
-// make_worker_certificate makes a self-signed certificate (DER) of the worker's TLS key that carries
-// the evidence and the statement it is about, for the verifiers of others
+// make_worker_certificate makes a self-signed certificate (DER) of the worker's TLS key that
+// carries the evidence and the statement it is about, for the verifiers of others
 // (docs/protocols/ra-tls-certificate.md). It carries none where there is no form for it. Our own
 // clients read the key of a certificate alone.
 Bytes make_worker_certificate(const EcPrivateKey& key, const Clock& clock,

@@ -98,31 +98,36 @@ class AttestedWorker {
     RenderedEvidence rendered;
   };
 
-  // The keys of both channels, made and replaced together.
-  struct ChannelKeys {
-    EcPrivateKey tls;
-    Sha384Digest tls_hash{};
-    std::shared_ptr<GatewayKey> ohttp;
-    Millis made_at{};  // by the boot clock
+  struct TlsKey {
+    EcPrivateKey key;
+    Sha384Digest hash{};
   };
-  using KeysPtr = std::shared_ptr<const ChannelKeys>;
-  struct KeyPair {
-    KeysPtr current;
-    KeysPtr previous;  // nullptr until the first rotation
+  // ChannelKeys are those of both channels. Previous ones are nullptr until the first rotation.
+  struct ChannelKeys {
+    std::shared_ptr<const TlsKey> tls;
+    std::shared_ptr<const TlsKey> previous_tls;
+    std::shared_ptr<GatewayKey> ohttp;
+    std::shared_ptr<GatewayKey> previous_ohttp;
+    Millis made_at{};  // both current ones, or the TLS one alone; by the boot clock
   };
 
   AttestedWorker(WorkerConfig config, const WorkerDependencies& dependencies);
-  [[nodiscard]] KeysPtr make_channel_keys() const;
-  [[nodiscard]] KeyPair channel_keys() const;
+  [[nodiscard]] std::shared_ptr<const TlsKey> make_tls_key() const;
+  [[nodiscard]] ChannelKeys channel_keys() const;
+  void replace_ohttp_key(ChannelKeys& keys) const;
   // next_keys are those of a new epoch: the present ones, or new ones when their time has come.
-  [[nodiscard]] KeyPair next_keys() const;
-  [[nodiscard]] Statement describe(const ByteArray<32>& challenge, const KeyPair& keys) const;
+  [[nodiscard]] ChannelKeys next_keys() const;
+  [[nodiscard]] Statement describe(const ByteArray<32>& challenge, const ChannelKeys& keys) const;
   Result<std::shared_ptr<const Attested>> attest(const ByteArray<32>& challenge,
-                                                 const KeyPair& keys, std::optional<Bytes> beacon);
+                                                 const ChannelKeys& keys,
+                                                 std::optional<Bytes> beacon);
   [[nodiscard]] HttpResponse handle_inside(const HttpRequest& request,
                                            const ConnectionInfo& connection, bool lengths_hidden);
   Result<void> read_peer_policy();
   Result<void> start_epoch();
+  // replace_gateway_key is for a key that fills before its time: new evidence names the next one,
+  // over the beacon of this epoch, so that the broker need not be there; TLS stays as it is.
+  Result<void> replace_gateway_key();
   Result<void> load(const WorkerModelConfig& model);
   Result<Grant> ask_broker(const std::string& key_id, const Sha256Digest& manifest_digest,
                            std::uint64_t version, bool lease_only);
@@ -134,7 +139,7 @@ class AttestedWorker {
   Result<HttpResponse> answer_served_list(const HttpRequest& request);
   Result<HttpResponse> answer_peer(const HttpRequest& request, const ConnectionInfo& connection);
   Result<std::shared_ptr<const Attested>> fresh_hardware_evidence(const ByteArray<32>& nonce,
-                                                                  const KeyPair& keys);
+                                                                  const ChannelKeys& keys);
   [[nodiscard]] ReceiptSubject receipt_subject() const;
   [[nodiscard]] bool knows(const Sha256Digest& statement_digest) const;
 
@@ -167,9 +172,9 @@ class AttestedWorker {
   mutable std::shared_mutex attested_mutex_;
   std::shared_ptr<const Attested> current_;
   Bytes certificate_;  // of the current TLS key, with the current evidence
-  KeyPair keys_;
-  // Statements a served list may be asked for: those of this epoch and the last, and, apart from
-  // them so that nobody can push them out, those made for clients' own nonces.
+  ChannelKeys keys_;
+  // Statements a served list may be asked for: the last few, of this epoch and before, and, apart
+  // from them so that nobody can push them out, those made for clients' own nonces.
   std::deque<Sha256Digest> epoch_statements_;
   std::deque<Sha256Digest> hardware_statements_;
   std::atomic<std::uint64_t> epoch_ = 0;

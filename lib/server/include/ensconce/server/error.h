@@ -24,6 +24,8 @@ enum class ServerError : std::uint8_t {
   kForeignKey,    // sealed for another worker's key, or one that is gone
   kReplayed,      // a sealed request that was here before
   kKeyFull,       // the gateway's key has opened as many requests as it may
+  kBusy,          // too much is held for readers of earlier answers
+  kSlowReader,    // of a streamed answer
   kMediaType,     // not the content type this path takes
   kSealedOnly,    // this listener takes sealed requests and evidence alone
   kLengthsShown,  // lengths are to be hidden, which this channel does not

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <unordered_set>
 
+#include "ensconce/base/clock.h"
 #include "ensconce/base/random.h"
 #include "ensconce/crypto/hash.h"
 #include "ensconce/net/http.h"
@@ -14,12 +16,15 @@
 
 namespace ensconce {
 
-// GatewayKey is one key of the oblivious gateway with every request it was ever asked to open, so
-// that none is opened twice. It never leaves the process.
+// GatewayKey is one key of the oblivious gateway with every request it ever opened, so that none is
+// opened twice. It never leaves the process.
 class GatewayKey {
  public:
-  static constexpr std::size_t kMaxSeen = std::size_t{1} << 20;
-  GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen = kMaxSeen);
+  // At most `max_seen` requests are remembered; then the key opens nothing more. A successor has
+  // another key_id than the key it comes after: by that alone a request finds its key where nothing
+  // else says which is meant.
+  GatewayKey(hpke::Kem kem, Random& random, std::size_t max_seen,
+             const GatewayKey* before = nullptr);
 
   [[nodiscard]] const OhttpKey& key() const { return key_; }
   [[nodiscard]] const Sha256Digest& digest() const { return digest_; }  // of the configuration
@@ -27,8 +32,12 @@ class GatewayKey {
   [[nodiscard]] std::string worker_name() const;
 
   enum class Seen : std::uint8_t { kNew, kReplayed, kFull };
-  // remember counts a request by its encapsulated key, before anything of it is opened.
+  // remember counts a request by its encapsulated key, before anything of it is opened. Until it is
+  // forgotten every other with the same one is kReplayed.
   Seen remember(ByteView enc);
+  // forget is for whom remember said kNew, once it is sure that nothing of the request opened: so
+  // what strangers make up takes no room for long, and what was opened stays.
+  void forget(ByteView enc);
   // filling says that half of what may be seen was: time for the next key.
   [[nodiscard]] bool filling() const;
 
@@ -47,6 +56,16 @@ class GatewayKey {
   std::unordered_set<Sha256Digest, FirstBytes> seen_;
 };
 
+// GatewayLimits bound what slow readers of streamed answers keep in memory.
+struct GatewayLimits {
+  // Answers that are on their way out, all together; while they hold more, nothing is opened (503).
+  std::size_t max_held = std::size_t{256} * 1024 * 1024;
+  // A reader has that long, and as long again as what it took takes at that many bytes a second;
+  // one that is slower is cut off, without the final chunk.
+  Millis grace = std::chrono::seconds(30);
+  std::size_t min_rate = std::size_t{32} * 1024;
+};
+
 // OhttpGateway opens sealed requests inside the TEE and seals the answers (RFC 9458 and chunked
 // OHTTP; docs/protocols/oblivious-http.md). Of the outer request it looks at method, content type,
 // Ensconce-Worker and body; nothing of the outer headers enters and nothing of the inner ones
@@ -55,8 +74,9 @@ class GatewayKey {
 class OhttpGateway {
  public:
   using Inner = std::function<HttpResponse(const HttpRequest&)>;
-  // The randomness is borrowed; `inner` answers what was sealed.
-  OhttpGateway(Random& random, Padding padding, Inner inner);
+  // Clock (since_boot alone) and randomness are borrowed; `inner` answers what was sealed.
+  OhttpGateway(const Clock& clock, Random& random, Padding padding, Inner inner,
+               const GatewayLimits& limits = {});
 
   // install makes a key the current one. The previous one, if any, still opens requests.
   void install(std::shared_ptr<GatewayKey> current, std::shared_ptr<GatewayKey> previous);
@@ -76,11 +96,14 @@ class OhttpGateway {
   [[nodiscard]] Keys keys() const;
   Result<HttpResponse> open(const HttpRequest& outer, const Keys& keys);
   HttpResponse answer(ByteView bhttp);
-  HttpResponse seal(OhttpRequestOpener& opener, HttpResponse inner, bool chunked);
+  HttpResponse seal(const OhttpRequestOpener& opener, HttpResponse inner, bool chunked);
 
+  const Clock& clock_;
   Random& random_;
   const Padding padding_;
   const Inner inner_;
+  const GatewayLimits limits_;
+  const std::shared_ptr<std::atomic<std::size_t>> held_;  // shared with answers on their way out
   mutable std::mutex mutex_;
   Keys keys_;
 };

@@ -40,6 +40,7 @@ struct WorkerConfig {
   std::filesystem::path peer_policy;    // of role "peer"; empty: peers are not judged
   std::filesystem::path broker_policy;  // of role "peer"; empty: the broker's pin is enough
   std::vector<WorkerModelConfig> models;
+  std::size_t max_sealed_requests = std::size_t{1} << 20;  // of one gateway key; no key of the file
   Sha256Digest deployment_digest{};  // of what nobody pins: address, paths, threads
 };
 
