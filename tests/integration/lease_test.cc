@@ -83,6 +83,28 @@ TEST_F(Lease60, IsRenewedAtAThird) {
   worker_->maintain();
 }
 
+// The affirmation lasts for minutes, the list of leases it came with does not.
+TEST_F(Lease60, IsFetchedAnewByTheClientWhenTheOneItKnowsHasEnded) {
+  const ConnectOutcome outcome = connect();
+  ASSERT_TRUE(outcome.client) << outcome.client.error().to_string();
+  AttestedClient& client = **outcome.client;
+  for (int i = 0; i < 4; ++i) {
+    advance(seconds(20));
+    worker_->maintain();
+  }
+  EXPECT_TRUE(infer(client));
+  broker_.available = false;
+  advance(seconds(61));
+  worker_->maintain();
+  EXPECT_TRUE(refused_with(infer(client), ChannelError::kLeaseExpired));
+  broker_.available = true;
+  advance(seconds(5));
+  worker_->maintain();
+  EXPECT_TRUE(refused_with(infer(client), ChannelError::kLeaseExpired));  // not asked every time
+  advance(seconds(5));
+  EXPECT_TRUE(infer(client));
+}
+
 TEST_F(Lease60, OfARevokedKeyIsNotRenewed) {
   const Sealed bundle = seal("leased.sealed", owner());
   broker_.add_key(owner(), bundle.result);

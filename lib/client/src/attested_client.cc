@@ -58,16 +58,21 @@ bool is_control(const HttpRequest& request) {
   return path_of(request.target) == "/v2/repository/index";
 }
 
-// Wipes a body that held inputs or outputs, whichever way the function is left.
+// Wipes a message that held inputs or outputs, or the key of a receipt, whichever way the function
+// is left.
+template <typename Message>
 class WipedOnExit {
  public:
-  explicit WipedOnExit(Bytes& bytes) : bytes_(bytes) {}
-  ~WipedOnExit() { wipe(bytes_.data(), bytes_.size()); }
+  explicit WipedOnExit(Message& message) : message_(message) {}
+  ~WipedOnExit() {
+    wipe(message_.body.data(), message_.body.size());
+    message_.headers.wipe();
+  }
   WipedOnExit(const WipedOnExit&) = delete;
   WipedOnExit& operator=(const WipedOnExit&) = delete;
 
  private:
-  Bytes& bytes_;
+  Message& message_;
 };
 
 Error answered(const HttpResponse& response) {
@@ -229,15 +234,34 @@ Result<void> AttestedClient::keep_affirmed() {
       .with_remedy("connect again; the worker renews its evidence every epoch");
 }
 
-Result<HttpResponse> AttestedClient::exchange(const HttpRequest& request) {
+Result<HttpResponse> AttestedClient::send(const HttpRequest& request) {
+  unsent_ = false;
   Result<HttpResponse> answer = channel_->exchange(request);
+  unsent_ = !answer && (answer.error().is(ChannelError::kKeyGone) || !channel_->sent_whole());
+  return answer;
+}
+
+Result<HttpResponse> AttestedClient::exchange(const HttpRequest& request) {
+  Result<HttpResponse> answer = send(request);
   if (answer || !answer.error().is(ChannelError::kKeyGone)) {
     return answer;
   }
   // Another worker behind the same address, or the same one with newer keys. It is verified like
   // the first; the request was not opened.
   ENSC_TRY(renew());
-  return channel_->exchange(request);
+  return send(request);
+}
+
+// A worker renews its leases while the client still has the list of before.
+Result<const AppraisedModel*> AttestedClient::appraised_with_lease(std::string_view model) {
+  const Instant now = clock_.now();
+  Result<const AppraisedModel*> judged = appraised(model, now);
+  if (judged || !judged.error().is(ChannelError::kLeaseExpired) || now < next_lease_) {
+    return judged;
+  }
+  next_lease_ = now + kRenewalPause;  // where there is no new lease, not every request asks for it
+  ENSC_TRY(renew());
+  return appraised(model, clock_.now());
 }
 
 Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, Instant now) {
@@ -260,23 +284,25 @@ Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, 
     return Error(ChannelError::kLeaseExpired,
                  "the lease ended at " + to_rfc3339(found->second.lease_not_after()) + ", it is " +
                      to_rfc3339(now) + " by this machine's clock")
-        .with_remedy("connect again; the worker renews its leases at a third of their life");
+        .with_remedy(
+            "the worker renews its leases at a third of their life, while its broker answers");
   }
   return &found->second;
 }
 
 Result<AttestedClient::ModelAnswer> AttestedClient::exchange_about(std::string_view model,
                                                                    HttpRequest request) {
-  const WipedOnExit sent(request.body);
+  const WipedOnExit sent(request);
+  unsent_ = true;
   ENSC_TRY(keep_affirmed());
-  ENSC_TRY_ASSIGN(const AppraisedModel* judged, appraised(model, clock_.now()));
+  ENSC_TRY_ASSIGN(const AppraisedModel* judged, appraised_with_lease(model));
   Result<ModelAnswer> answer = try_about(judged->model(), request);
   if (answer || !answer.error().is(ChannelError::kKeyGone)) {
     return answer;
   }
   // As in exchange; and the model is judged anew, by what this worker serves.
   ENSC_TRY(renew());
-  ENSC_TRY_ASSIGN(judged, appraised(model, clock_.now()));
+  ENSC_TRY_ASSIGN(judged, appraised_with_lease(model));
   return try_about(judged->model(), request);
 }
 
@@ -285,7 +311,7 @@ Result<AttestedClient::ModelAnswer> AttestedClient::try_about(const ServedModel&
   const std::string bundle = to_hex(model.manifest_digest);
   request.headers.set(std::string(kBundleHeader), bundle);
   ENSC_TRY_ASSIGN(AskedReceipt asked, ask_for_receipt(request, random_));
-  ENSC_TRY_ASSIGN(HttpResponse response, channel_->exchange(request));
+  ENSC_TRY_ASSIGN(HttpResponse response, send(request));
   ModelAnswer out{std::move(response), model, {}, std::move(asked.key)};
   if (out.response.status != 200) {
     return out;
@@ -312,13 +338,15 @@ Result<AttestedClient::ModelAnswer> AttestedClient::try_about(const ServedModel&
 
 Result<HttpResponse> AttestedClient::forward(HttpRequest request) {
   if ((request.body.empty() && request.method != "POST") || is_control(request)) {
-    const WipedOnExit sent(request.body);
+    const WipedOnExit sent(request);
+    unsent_ = true;
     ENSC_TRY(keep_affirmed());
     return exchange(request);
   }
   const Result<std::string> name = model_of(request);
   if (!name) {
-    const WipedOnExit unsent(request.body);
+    const WipedOnExit unsent(request);
+    unsent_ = true;
     return name.error();
   }
   ENSC_TRY_ASSIGN(ModelAnswer answer, exchange_about(*name, std::move(request)));
@@ -342,7 +370,7 @@ Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,
   request.body = std::move(message.body);
   ENSC_TRY_ASSIGN(ModelAnswer answer, exchange_about(model, std::move(request)));
   HttpResponse& response = answer.response;
-  const WipedOnExit received(response.body);
+  const WipedOnExit received(response);
   if (response.status != 200) {
     return answered(response);
   }

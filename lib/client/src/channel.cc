@@ -47,14 +47,17 @@ class TlsChannel final : public WorkerChannel {
   }
 
   Result<HttpResponse> exchange(const HttpRequest& request) override {
+    begun_ = false;
     if (hides_lengths_ && request.method == "POST") {
       return Error(ChannelError::kLengthsShown,
                    "the worker's statement says that lengths are hidden, which TLS records do not")
           .with_remedy("use the oblivious channel: --channel ohttp");
     }
+    begun_ = true;
     return http_->request(request);
   }
   [[nodiscard]] bool open() const override { return http_->open(); }
+  [[nodiscard]] bool sent_whole() const override { return begun_ && http_->sent_whole(); }
   [[nodiscard]] std::optional<ByteArray<32>> exporter() const override {
     return http_->info().exporter;
   }
@@ -62,6 +65,7 @@ class TlsChannel final : public WorkerChannel {
  private:
   std::unique_ptr<HttpClient> http_;
   bool hides_lengths_ = false;
+  bool begun_ = false;  // the last exchange came to a request
 };
 
 // ---- Oblivious HTTP ----------------------------------------------------------------------------
@@ -165,6 +169,7 @@ class ObliviousChannel final : public WorkerChannel {
 
   Result<HttpResponse> exchange(const HttpRequest& request) override {
     ENSC_CHECK(key_.has_value());  // nothing is sealed before bind
+    begun_ = false;
     ENSC_TRY_ASSIGN(OhttpRequestSealer sealer, OhttpRequestSealer::start(*key_, chunked_, random_));
     HttpRequest outer;
     outer.method = "POST";
@@ -176,6 +181,7 @@ class ObliviousChannel final : public WorkerChannel {
       outer.headers.set("Incremental", "?1");
     }
     outer.body = sealed(sealer, request);
+    begun_ = true;
     ENSC_TRY_ASSIGN(const HttpResponse response, http_->request(outer));
     if (response.status != 200) {
       return refused_outside(response);
@@ -186,18 +192,20 @@ class ObliviousChannel final : public WorkerChannel {
                    "expected a sealed answer, got another content type");
     }
     ENSC_TRY_ASSIGN(Bytes plain, opened(sealer, response.body));
-    auto binary = parse_binary_response(plain);
-    wipe(plain.data(), plain.size());
-    ENSC_TRY(binary);
-    return from_binary(*std::move(binary));
+    ENSC_TRY_ASSIGN(BinaryResponse binary, take_binary_response(std::move(plain)));
+    return from_binary(std::move(binary));
   }
   [[nodiscard]] bool open() const override { return http_->open(); }
+  [[nodiscard]] bool sent_whole() const override { return begun_ && http_->sent_whole(); }
 
  private:
   [[nodiscard]] Bytes sealed(OhttpRequestSealer& sealer, const HttpRequest& request) const {
     BinaryRequest binary = to_binary(request, authority_);
     Bytes plain = write_binary_request(binary);
     wipe(binary.content.data(), binary.content.size());
+    for (BinaryField& field : binary.headers) {
+      wipe(field.value.data(), field.value.size());
+    }
     std::size_t len = padding_.padded_len(plain.size());
     if (chunked_ && padding_.hides()) {
       len = (len + kChunk - 1) / kChunk * kChunk;
@@ -242,6 +250,7 @@ class ObliviousChannel final : public WorkerChannel {
   std::string authority_;
   bool chunked_;
   Random& random_;
+  bool begun_ = false;  // the last exchange came to a request
   std::optional<OhttpKeyConfig> key_;
   Padding padding_ = Padding::none();
   std::string worker_;

@@ -1,6 +1,7 @@
 #include "ensconce/client/proxy.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "ensconce/base/log.h"
 #include "ensconce/codec/json.h"
@@ -19,16 +20,24 @@ bool is_loopback_name(std::string_view authority) {
   return lower_name(host) == "localhost" || host == "127.0.0.1" || host == "::1";
 }
 
-bool means_this_machine(const HttpRequest& request) {
-  if (!is_loopback_name(request.headers.get("Host").value_or(""))) {
-    return false;
+// refused_because says why a request is not of a program on this machine. A page in a browser can
+// be made to send one: by another name for this machine (Host), or from another site, which the
+// browser itself says (Fetch Metadata; Origin, RFC 6454). Another port is another site.
+std::optional<std::string_view> refused_because(const HttpRequest& request) {
+  const std::string_view host = request.headers.get("Host").value_or("");
+  if (!is_loopback_name(host)) {
+    return "Host must be a loopback name of this machine";
   }
-  const auto origin = request.headers.get("Origin");
-  if (!origin) {
-    return true;
+  for (const HttpHeader& header : request.headers.all()) {
+    const std::string name = lower_name(header.name);
+    if (name == "sec-fetch-site" && header.value != "none" && header.value != "same-origin") {
+      return "a browser says that a page of another site asks (Sec-Fetch-Site)";
+    }
+    if (name == "origin" && lower_name(header.value) != "http://" + lower_name(host)) {
+      return "Origin must be the address of the proxy itself: pages of other sites are not served";
+    }
   }
-  const std::size_t scheme = origin->find("://");
-  return scheme != std::string_view::npos && is_loopback_name(origin->substr(scheme + 3));
+  return std::nullopt;
 }
 
 HttpResponse json_answer(int status, const json::Value& body) {
@@ -56,19 +65,31 @@ int status_of(const Error& error) {
 
 // Programs of the Open Inference Protocol read {"error": text}, those of OpenAI's
 // {"error": {"message", …}}. Whoever asks is on this machine and may know everything.
+HttpResponse refusal(const HttpRequest& request, int status, std::string_view code,
+                     std::string_view text) {
+  const std::string words = "ensconce proxy: " + std::string(text);
+  if (request.target.starts_with("/v1/")) {
+    return json_answer(status, json::Object{{"error", json::Object{{"message", words},
+                                                                   {"type", "ensconce_proxy"},
+                                                                   {"param", json::Value()},
+                                                                   {"code", code}}}});
+  }
+  return json_answer(status, json::Object{{"error", words}, {"code", code}});
+}
+
 HttpResponse failure(const HttpRequest& request, const Error& error) {
   log_failure("request not forwarded", error);
-  const int status = status_of(error);
-  const std::string words = "ensconce proxy: no answer is passed on. " + error.to_string();
-  if (request.target.starts_with("/v1/")) {
-    return json_answer(status, json::Object{{"error", json::Object{
-                                                          {"message", words},
-                                                          {"type", "ensconce_proxy"},
-                                                          {"param", json::Value()},
-                                                          {"code", std::string(error.id())},
-                                                      }}});
-  }
-  return json_answer(status, json::Object{{"error", words}, {"code", std::string(error.id())}});
+  return refusal(request, status_of(error), error.id(),
+                 "no answer is passed on. " + error.to_string());
+}
+
+// The request left whole and no answer came, or none that holds.
+HttpResponse unknown_outcome(const HttpRequest& request, const Error& error) {
+  log_failure("request forwarded, and no answer", error);
+  return refusal(request, error.is(NetError::kTimeout) ? 504 : 502, error.id(),
+                 "no answer is passed on. The request was sent, and the worker may have acted on "
+                 "it; it is not sent again by itself. " +
+                     error.to_string());
 }
 
 }  // namespace
@@ -129,27 +150,31 @@ Result<void> AttestedProxy::warm() {
 }
 
 // A channel that was idle may have been closed meanwhile, and a refused one is of no use: either is
-// replaced once by a new one, which is verified like the first. What is asked of a model changes
-// nothing, so that asking twice does no harm.
-Result<HttpResponse> AttestedProxy::forward(HttpRequest request) {
+// replaced once by a new one, which is verified like the first, if the worker cannot have acted on
+// the request. What may have been acted on is for the program to send again.
+AttestedProxy::Forwarded AttestedProxy::forward(HttpRequest request) {
   if (Channel idle = take(); idle != nullptr) {
     Result<HttpResponse> answer = idle->forward(HttpRequest(request));
-    const bool open = idle->open();
+    const bool again = !answer && idle->unsent() && !idle->open();
+    const bool unsent = idle->unsent();
     give_back(std::move(idle));
-    if (answer || open) {
+    if (!again) {
       wipe(request.body.data(), request.body.size());
-      return answer;
+      request.headers.wipe();
+      return {std::move(answer), unsent};
     }
   }
   ConnectOutcome outcome = connect();
   if (!outcome.client) {
     wipe(request.body.data(), request.body.size());
-    return outcome.client.error();
+    request.headers.wipe();
+    return {outcome.client.error(), true};
   }
   Channel channel = *std::move(outcome.client);
   Result<HttpResponse> answer = channel->forward(std::move(request));
+  const bool unsent = channel->unsent();
   give_back(std::move(channel));
-  return answer;
+  return {std::move(answer), unsent};
 }
 
 HttpResponse AttestedProxy::status() {
@@ -183,17 +208,15 @@ HttpResponse AttestedProxy::status() {
 }
 
 HttpResponse AttestedProxy::handle(const HttpRequest& request) {
-  if (!means_this_machine(request)) {
-    return json_answer(403, json::Object{{"error",
-                                          "ensconce proxy: Host and Origin must be this "
-                                          "machine's loopback names"}});
+  if (const auto why = refused_because(request)) {
+    return refusal(request, 403, "proxy.cross_site", *why);
   }
   const std::string_view path = path_of(request.target);
   if (path == kProxyStatusPath) {
     return status();
   }
   if (path.starts_with("/.well-known/")) {
-    return json_answer(404, json::Object{{"error", "ensconce proxy: no such path"}});
+    return refusal(request, 404, "proxy.not_found", "no such path");
   }
   HttpRequest inner;
   inner.method = request.method;
@@ -204,9 +227,10 @@ HttpResponse AttestedProxy::handle(const HttpRequest& request) {
     }
   }
   inner.body = request.body;
-  Result<HttpResponse> answer = forward(std::move(inner));
+  auto [answer, unsent] = forward(std::move(inner));
   if (!answer) {
-    return failure(request, answer.error());
+    const Error& why = answer.error();
+    return unsent ? failure(request, why) : unknown_outcome(request, why);
   }
   HttpResponse out;
   out.status = answer->status;

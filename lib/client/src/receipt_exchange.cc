@@ -9,11 +9,13 @@ Result<AskedReceipt> ask_for_receipt(HttpRequest& request, Random& random) {
   if (const auto given = request.headers.get(kReceiptKeyHeader)) {
     Result<Bytes> bytes = from_hex(*given);
     auto key = bytes ? ReceiptKey::from(*bytes) : Result<ReceiptKey>(bytes.error());
+    if (bytes) {
+      wipe(bytes->data(), bytes->size());
+    }
     if (!key) {
       return Error(ChannelError::kBadReceipt,
                    std::string(kReceiptKeyHeader) + ": expected 64 hex digits");
     }
-    wipe(bytes->data(), bytes->size());
     asked.key = *std::move(key);
   } else {
     random.fill(asked.key.expose_mutable());

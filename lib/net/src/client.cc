@@ -108,6 +108,7 @@ class HttpClient::Impl {
 
   // request hands what it may to `sink`; a null one takes nothing.
   Result<HttpResponse> request(const HttpRequest& request, const BodySink* sink) {
+    sent_whole_ = false;
     if (!open_) {
       return Error(NetError::kClosed, "the connection was closed before");
     }
@@ -118,6 +119,7 @@ class HttpClient::Impl {
     const Result<void> sent = request.stream
                                   ? send_pieces(std::move(head), *request.stream, source_failed)
                                   : send(std::move(head), request.body);
+    sent_whole_ = sent.has_value();
     if (!sent && (source_failed || !sent.error().is(NetError::kClosed))) {
       return sent.error();
     }
@@ -131,7 +133,11 @@ class HttpClient::Impl {
   }
 
   [[nodiscard]] const ConnectionInfo& info() const { return info_; }
-  [[nodiscard]] bool is_open() const { return open_; }
+  [[nodiscard]] bool is_open() {
+    open_ = open_ && !stream_.ended();
+    return open_;
+  }
+  [[nodiscard]] bool sent_whole() const { return sent_whole_; }
 
  private:
   [[nodiscard]] Result<std::string> head_of(const HttpRequest& request) const {
@@ -336,6 +342,7 @@ class HttpClient::Impl {
   std::size_t max_body_;
   ConnectionInfo info_;
   bool open_ = false;
+  bool sent_whole_ = false;
   bool streaming_ = false;  // the answer's body goes to a sink
   Bytes buffer_;
   std::size_t used_ = 0;
@@ -376,5 +383,6 @@ Result<HttpResponse> HttpClient::request_streamed(const HttpRequest& request,
 }
 const ConnectionInfo& HttpClient::info() const { return impl_->info(); }
 bool HttpClient::open() const { return impl_->is_open(); }
+bool HttpClient::sent_whole() const { return impl_->sent_whole(); }
 
 }  // namespace ensconce

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "ensconce/base/secret.h"
 #include "http_text.h"
 
 namespace ensconce {
@@ -180,6 +181,13 @@ void HttpHeaders::set(std::string name, std::string value) {
 
 void HttpHeaders::add(std::string name, std::string value) {
   fields_.push_back({std::move(name), std::move(value)});
+}
+
+void HttpHeaders::wipe() {
+  for (HttpHeader& field : fields_) {
+    ensconce::wipe(field.value.data(), field.value.size());
+  }
+  fields_.clear();
 }
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }

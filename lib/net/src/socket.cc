@@ -118,6 +118,11 @@ Result<std::size_t> ClientSocket::write(ByteView data, Deadline deadline) {
   }
 }
 
+bool ClientSocket::readable() const {
+  pollfd entry{fd_.get(), POLLIN, 0};
+  return ::poll(&entry, 1, 0) > 0;
+}
+
 std::string ClientSocket::peer() const {
   sockaddr_storage address{};
   socklen_t len = sizeof(address);
@@ -134,6 +139,11 @@ std::string ClientSocket::peer() const {
 
 int ClientStream::bio_read(BIO* bio, char* out, int len) {
   auto* self = static_cast<ClientStream*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  if (self->looking_ && !self->socket_.readable()) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
   const Result<std::size_t> n = self->socket_.read(
       {reinterpret_cast<std::uint8_t*>(out), static_cast<std::size_t>(len)}, self->deadline_);
   if (!n) {
@@ -259,6 +269,24 @@ Result<void> ClientStream::write_all(ByteView data) {
     data = data.subspan(done);
   }
   return ok();
+}
+
+bool ClientStream::ended() {
+  if (!socket_.readable()) {
+    return false;
+  }
+  if (!ssl_) {
+    return true;
+  }
+  looking_ = true;
+  std::uint8_t byte = 0;
+  ERR_clear_error();
+  const int n = SSL_peek(ssl_.get(), &byte, 1);
+  const bool waits = n <= 0 && SSL_get_error(ssl_.get(), n) == SSL_ERROR_WANT_READ;
+  looking_ = false;
+  transport_error_.reset();
+  ERR_clear_error();
+  return !waits || (!ignores_tickets_ && tls::ticket_received(ssl_.get()));
 }
 
 void ClientStream::close_politely() {

@@ -23,6 +23,8 @@ class ClientSocket {
   // read returns how many bytes came, 0 at the end. kTimeout, kClosed.
   Result<std::size_t> read(MutableByteView out, Deadline deadline);
   Result<std::size_t> write(ByteView data, Deadline deadline);
+  // readable says that a read would not wait.
+  [[nodiscard]] bool readable() const;
   [[nodiscard]] std::string peer() const;
 
  private:
@@ -49,6 +51,9 @@ class ClientStream {
   // read_some returns how many bytes came, 0 at the peer's orderly end.
   Result<std::size_t> read_some(MutableByteView out);
   Result<void> write_all(ByteView data);
+  // ended says, without waiting, that the peer ended the connection or said what nobody asked for.
+  // What TLS itself has to say (a ticket that is ignored) does not count.
+  [[nodiscard]] bool ended();
   // close_politely sends close_notify; it waits for nothing.
   void close_politely();
   [[nodiscard]] std::string peer() const { return socket_.peer(); }
@@ -62,6 +67,7 @@ class ClientStream {
   ClientSocket socket_;
   const bool ignores_tickets_;
   Deadline deadline_{};
+  bool looking_ = false;                  // reads do not wait
   std::optional<Error> transport_error_;  // what the socket said under a failed TLS call
   tls::SessionPtr ssl_;
 };

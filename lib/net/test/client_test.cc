@@ -526,6 +526,66 @@ TEST(HttpClient, GivesUpAtItsTimeLimits) {
   }
 }
 
+// eventually_closed waits for what the peer does on its thread.
+::testing::AssertionResult eventually_closed(const HttpClient& client) {
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (client.open()) {
+    if (std::chrono::steady_clock::now() > until) {
+      return ::testing::AssertionFailure() << "still open";
+    }
+    std::this_thread::yield();
+  }
+  return ::testing::AssertionSuccess();
+}
+
+TEST(HttpClient, SeesThatTheServerEndedTheConnectionMeanwhile) {
+  const Peer peer(answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+  auto client = HttpClient::connect(local("http", peer.port())).value();
+  EXPECT_TRUE(client->open());
+  EXPECT_EQ(as_text(client->request(get())->body), "ok");
+  EXPECT_TRUE(eventually_closed(*client));
+  EXPECT_TRUE(client->request(get()).error().is(NetError::kClosed));
+  EXPECT_FALSE(client->sent_whole());
+}
+
+TEST(HttpClientTls, SeesThatTheServerEndedTheConnectionMeanwhile) {
+  for (const bool say_goodbye : {true, false}) {
+    TlsScript script;
+    script.tickets = 2;
+    script.say_goodbye = say_goodbye;
+    const Peer peer(script);
+    auto client =
+        HttpClient::connect(local("https", peer.port()), {}, ServerTickets::kIgnored).value();
+    for (int i = 0; i < 1000; ++i) {  // while the tickets come
+      ASSERT_TRUE(client->open());
+    }
+    EXPECT_EQ(as_text(client->request(get())->body), "ok");
+    EXPECT_TRUE(client->sent_whole());
+    EXPECT_TRUE(eventually_closed(*client));
+  }
+}
+
+TEST(HttpClient, SaysWhetherARequestLeftWhole) {
+  constexpr std::size_t kLarge = std::size_t{32} * 1024 * 1024;
+  const HttpRequest large{"POST", "/", {}, Bytes(kLarge), nullptr};
+  {
+    const Peer peer([](const Fd& fd) { read_head(fd); });  // and closes on the body
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    EXPECT_FALSE(client->request(large).has_value());
+    EXPECT_FALSE(client->sent_whole());
+  }
+  {
+    const Peer peer([](const Fd& fd) {
+      read_head(fd);
+      std::string body(kLarge, '\0');
+      ::recv(fd.get(), body.data(), body.size(), MSG_WAITALL);
+    });
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    EXPECT_FALSE(client->request(large).has_value());
+    EXPECT_TRUE(client->sent_whole());
+  }
+}
+
 TEST(HttpClient, ReportsARefusedConnection) {
   std::uint16_t port = 0;
   {

@@ -11,6 +11,7 @@ namespace {
 
 using internal::read_varint;
 using internal::write_varint;
+using internal::written_varint_len;
 
 // Framing indicators, RFC 9292 section 3.3.
 constexpr std::uint64_t kKnownRequest = 0;
@@ -35,22 +36,36 @@ void write_fields(const BinaryFields& fields, Bytes& out) {
   }
 }
 
+std::size_t len_of(const BinaryFields& fields) {
+  std::size_t len = 0;
+  for (const BinaryField& field : fields) {
+    for (const std::string* text : {&field.name, &field.value}) {
+      len += written_varint_len(text->size()) + text->size();
+    }
+  }
+  return len;
+}
+
 void write_section(const BinaryFields& fields, Bytes& out) {
-  Bytes lines;
-  write_fields(fields, lines);
-  write_text(as_text(lines), out);
+  write_varint(len_of(fields), out);
+  write_fields(fields, out);
+}
+
+// Room for a whole message and for most padding: growing would leave copies of it behind.
+// `control_len` is that of the texts before the headers.
+void reserve_whole(std::size_t control_len, const BinaryFields& headers, ByteView content,
+                   const BinaryFields& trailers, Bytes& out) {
+  constexpr std::size_t kLengths = 8 * internal::kMaxVarintLen;  // of eight at most
+  const std::size_t whole =
+      control_len + len_of(headers) + content.size() + len_of(trailers) + kLengths;
+  out.reserve(whole + whole / 8);
 }
 
 void write_known_rest(const BinaryFields& headers, ByteView content, const BinaryFields& trailers,
                       Bytes& out) {
   write_section(headers, out);
-  Bytes end;
-  write_section(trailers, end);
-  // Room for the rest and for most padding: growing would leave a copy of the content behind.
-  const std::size_t whole = out.size() + 8 + content.size() + end.size();
-  out.reserve(whole + whole / 8);
   write_text(as_text(content), out);
-  out.insert(out.end(), end.begin(), end.end());
+  write_section(trailers, out);
 }
 
 // ---- Characters
@@ -160,15 +175,67 @@ Result<BinaryFields> read_indeterminate_section(ByteReader& reader) {
   }
 }
 
-Result<Bytes> read_indeterminate_content(ByteReader& reader) {
-  Bytes out;
+// Content is where a message's content lies in it: `len` bytes in one piece or, in the other form,
+// in chunks with their lengths, which `span` covers.
+struct Content {
+  std::size_t offset = 0;
+  std::size_t span = 0;
+  std::size_t len = 0;
+  bool chunked = false;
+};
+
+Result<Content> find_content(ByteReader& reader, bool chunked) {
+  Content out;
+  out.chunked = chunked;
+  out.offset = reader.offset();
+  if (!chunked) {
+    ENSC_TRY_ASSIGN(const ByteView piece, read_prefixed(reader));
+    out.len = piece.size();
+    out.offset = reader.offset() - piece.size();
+    out.span = out.len;
+    return out;
+  }
   while (true) {
     ENSC_TRY_ASSIGN(const ByteView chunk, read_prefixed(reader));
     if (chunk.empty()) {
+      out.span = reader.offset() - out.offset;
       return out;
     }
-    out.insert(out.end(), chunk.begin(), chunk.end());
+    out.len += chunk.size();
   }
+}
+
+// for_each_piece gives the pieces of a content that was found.
+template <typename F>
+void for_each_piece(ByteView message, const Content& content, F f) {
+  const ByteView span = message.subspan(content.offset, content.span);
+  if (!content.chunked) {
+    f(span);
+    return;
+  }
+  ByteReader reader(span);
+  while (reader.remaining() > 0) {
+    f(read_prefixed(reader).value());
+  }
+}
+
+Bytes copy_of(ByteView message, const Content& content) {
+  Bytes out;
+  out.reserve(content.len);  // growing would leave copies behind
+  for_each_piece(message, content,
+                 [&](ByteView piece) { out.insert(out.end(), piece.begin(), piece.end()); });
+  return out;
+}
+
+// keep_content moves the content to the front of its message and wipes the rest.
+void keep_content(const Content& content, Bytes& message) {
+  std::size_t kept = 0;
+  for_each_piece(message, content, [&](ByteView piece) {
+    std::copy(piece.begin(), piece.end(), message.begin() + static_cast<std::ptrdiff_t>(kept));
+    kept += piece.size();
+  });
+  wipe(message.data() + kept, message.size() - kept);
+  message.resize(kept);
 }
 
 // Parts reads what comes after the control data. Section 3.8: where the message ends before a part
@@ -183,15 +250,8 @@ class Parts {
     }
     return known_ ? read_known_section(reader_) : read_indeterminate_section(reader_);
   }
-  Result<Bytes> content() {
-    if (reader_.remaining() == 0) {
-      return Bytes();
-    }
-    if (!known_) {
-      return read_indeterminate_content(reader_);
-    }
-    ENSC_TRY_ASSIGN(const ByteView view, read_prefixed(reader_));
-    return to_bytes(view);
+  Result<Content> content() {
+    return reader_.remaining() == 0 ? Content() : find_content(reader_, !known_);
   }
   Result<void> padding() {
     ENSC_TRY_ASSIGN(const ByteView rest, reader_.take(reader_.remaining()));
@@ -212,10 +272,10 @@ Result<bool> read_framing(ByteReader& reader, std::uint64_t known, std::uint64_t
   return framing == known;
 }
 
-Result<BinaryRequest> read_request(ByteView message) {
+// read_request and read_response fill in all but the content, which they find.
+Result<Content> read_request(ByteView message, BinaryRequest& out) {
   ByteReader reader(message);
   ENSC_TRY_ASSIGN(const bool known, read_framing(reader, kKnownRequest, kIndeterminateRequest));
-  BinaryRequest out;
   ENSC_TRY_ASSIGN(out.method, read_text(reader));
   ENSC_TRY_ASSIGN(out.scheme, read_text(reader));
   ENSC_TRY_ASSIGN(out.authority, read_text(reader));
@@ -226,10 +286,10 @@ Result<BinaryRequest> read_request(ByteView message) {
   }
   Parts parts(reader, known);
   ENSC_TRY_ASSIGN(out.headers, parts.section());
-  ENSC_TRY_ASSIGN(out.content, parts.content());
+  ENSC_TRY_ASSIGN(const Content content, parts.content());
   ENSC_TRY_ASSIGN(out.trailers, parts.section());
   ENSC_TRY(parts.padding());
-  return out;
+  return content;
 }
 
 // read_status passes over informational responses (section 3.5.1) to the final one.
@@ -247,17 +307,16 @@ Result<int> read_status(ByteReader& reader, Parts& parts) {
   return bad("too many informational responses");
 }
 
-Result<BinaryResponse> read_response(ByteView message) {
+Result<Content> read_response(ByteView message, BinaryResponse& out) {
   ByteReader reader(message);
   ENSC_TRY_ASSIGN(const bool known, read_framing(reader, kKnownResponse, kIndeterminateResponse));
   Parts parts(reader, known);
-  BinaryResponse out;
   ENSC_TRY_ASSIGN(out.status, read_status(reader, parts));
   ENSC_TRY_ASSIGN(out.headers, parts.section());
-  ENSC_TRY_ASSIGN(out.content, parts.content());
+  ENSC_TRY_ASSIGN(const Content content, parts.content());
   ENSC_TRY_ASSIGN(out.trailers, parts.section());
   ENSC_TRY(parts.padding());
-  return out;
+  return content;
 }
 
 // in_our_words gives one code to what the reader of bytes found truncated.
@@ -269,10 +328,34 @@ Result<T> in_our_words(Result<T> result) {
   return result;
 }
 
+template <typename Message, typename Read>
+Result<Message> parse(ByteView message, Read read) {
+  Message out;
+  ENSC_TRY_ASSIGN(const Content content, in_our_words(read(message, out)));
+  out.content = copy_of(message, content);
+  return out;
+}
+
+template <typename Message, typename Read>
+Result<Message> parse_in_place(Bytes message, Read read) {
+  Message out;
+  const Result<Content> content = in_our_words(read(ByteView(message), out));
+  if (!content) {
+    wipe(message.data(), message.size());
+    return content.error();
+  }
+  keep_content(*content, message);
+  out.content = std::move(message);
+  return out;
+}
+
 }  // namespace
 
 Bytes write_binary_request(const BinaryRequest& request) {
   Bytes out;
+  reserve_whole(request.method.size() + request.scheme.size() + request.authority.size() +
+                    request.path.size(),
+                request.headers, request.content, request.trailers, out);
   write_varint(kKnownRequest, out);
   write_text(request.method, out);
   write_text(request.scheme, out);
@@ -285,6 +368,7 @@ Bytes write_binary_request(const BinaryRequest& request) {
 Bytes write_binary_response(const BinaryResponse& response) {
   ENSC_CHECK(response.status >= 200 && response.status <= 599);
   Bytes out;
+  reserve_whole(0, response.headers, response.content, response.trailers, out);
   write_varint(kKnownResponse, out);
   write_varint(static_cast<std::uint64_t>(response.status), out);
   write_known_rest(response.headers, response.content, response.trailers, out);
@@ -326,11 +410,19 @@ void end_binary_response(const BinaryFields& trailers, Bytes& out) {
 }
 
 Result<BinaryRequest> parse_binary_request(ByteView message) {
-  return in_our_words(read_request(message));
+  return parse<BinaryRequest>(message, read_request);
 }
 
 Result<BinaryResponse> parse_binary_response(ByteView message) {
-  return in_our_words(read_response(message));
+  return parse<BinaryResponse>(message, read_response);
+}
+
+Result<BinaryRequest> take_binary_request(Bytes message) {
+  return parse_in_place<BinaryRequest>(std::move(message), read_request);
+}
+
+Result<BinaryResponse> take_binary_response(Bytes message) {
+  return parse_in_place<BinaryResponse>(std::move(message), read_response);
 }
 
 }  // namespace ensconce

@@ -22,13 +22,22 @@ inline Result<std::uint64_t> read_varint(ByteReader& reader) {
   return out;
 }
 
-// write_varint appends the shortest form.
-inline void write_varint(std::uint64_t value, Bytes& out) {
+// varint_log is the binary logarithm of the length of the shortest form.
+inline int varint_log(std::uint64_t value) {
   ENSC_CHECK(value <= kMaxVarint);
-  int log = 0;  // of the length
+  int log = 0;
   while (log < 3 && value >> (8 * (1 << log) - 2) != 0) {
     ++log;
   }
+  return log;
+}
+inline std::size_t written_varint_len(std::uint64_t value) {
+  return std::size_t{1} << varint_log(value);
+}
+
+// write_varint appends the shortest form.
+inline void write_varint(std::uint64_t value, Bytes& out) {
+  const int log = varint_log(value);
   for (int i = (1 << log) - 1; i >= 0; --i) {
     out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
   }

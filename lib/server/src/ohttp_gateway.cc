@@ -26,9 +26,10 @@ std::vector<OhttpAlgorithms> algorithms() {
           {Kdf::kHkdfSha256, Aead::kChaCha20Poly1305}};
 }
 
-Result<HttpRequest> inner_request(ByteView bhttp) {
-  ENSC_TRY_ASSIGN(BinaryRequest binary, parse_binary_request(bhttp));
+Result<HttpRequest> inner_request(Bytes bhttp) {
+  ENSC_TRY_ASSIGN(BinaryRequest binary, take_binary_request(std::move(bhttp)));
   if (binary.path.empty() || binary.path.front() != '/') {
+    wipe(binary.content.data(), binary.content.size());
     return Error(OhttpError::kBinaryHttp, "the path does not begin with '/'");
   }
   HttpRequest out;
@@ -243,21 +244,21 @@ Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer, const Keys& ke
     wipe(body.data(), body.size());
     return taken.error();
   }
-  HttpResponse inner = answer(body);
-  wipe(body.data(), body.size());
+  HttpResponse inner = answer(std::move(body));
   HttpResponse out = seal(request.opener(), std::move(inner), chunked);
   // The key that opened it, also when it is the previous one: by that name the client asks on.
   out.headers.set(std::string(kWorkerHeader), request.key().worker_name());
   return out;
 }
 
-HttpResponse OhttpGateway::answer(ByteView bhttp) {
-  Result<HttpRequest> request = inner_request(bhttp);
+HttpResponse OhttpGateway::answer(Bytes bhttp) {
+  Result<HttpRequest> request = inner_request(std::move(bhttp));
   if (!request) {
     return response_of(request.error());
   }
   HttpResponse out = inner_(*request);
   wipe(request->body.data(), request->body.size());
+  request->headers.wipe();
   return out;
 }
 

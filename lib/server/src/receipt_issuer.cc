@@ -37,6 +37,9 @@ Result<std::optional<ReceiptKey>> ReceiptIssuer::key_of(const HttpRequest& reque
   Result<Bytes> bytes = from_hex(*text);
   if (!bytes || bytes->size() != sizeof(ReceiptKey) ||
       request.headers.count(kReceiptKeyHeader) != 1) {
+    if (bytes) {
+      wipe(bytes->data(), bytes->size());
+    }
     return Error(ServerError::kBadReceiptKey,
                  std::string(kReceiptKeyHeader) + ": expected 64 hex digits, once");
   }

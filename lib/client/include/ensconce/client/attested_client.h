@@ -84,6 +84,10 @@ class AttestedClient {
   }
   // open says whether the channel still stands; if not, connect anew.
   [[nodiscard]] bool open() const;
+  // unsent says of the last infer or forward, which failed, that the worker cannot have acted on
+  // it: it left not whole or not at all, or was for a key that is gone. Only such a one may be sent
+  // again.
+  [[nodiscard]] bool unsent() const { return unsent_; }
 
  private:
   // What was affirmed, and when it should be again.
@@ -104,7 +108,9 @@ class AttestedClient {
                                         const std::optional<ByteArray<32>>& own_nonce, Instant now,
                                         AppraisalCache* cache) const;
   Result<void> keep_affirmed();
-  // exchange sends a request in the channel, once more after the worker's key has gone.
+  // send sends one and notes whether it left; exchange sends a request in the channel, once more
+  // after the worker's key has gone.
+  Result<HttpResponse> send(const HttpRequest& request);
   Result<HttpResponse> exchange(const HttpRequest& request);
   // exchange_about sends a request that a model is to answer: it judges the model first, names its
   // bundle, and takes an answer of status 200 only from that bundle and with its receipt.
@@ -119,11 +125,15 @@ class AttestedClient {
   // appraised returns what the policy says of a served model, judged once; its lease is held
   // against the clock for every request.
   Result<const AppraisedModel*> appraised(std::string_view model, Instant now);
+  // appraised_with_lease renews once where the lease that is known has ended.
+  Result<const AppraisedModel*> appraised_with_lease(std::string_view model);
 
   std::unique_ptr<WorkerChannel> channel_;
   AppraisalPolicy policy_;
   std::optional<Affirmation> affirmation_;
   std::optional<Error> refused_;  // for good
+  Instant next_lease_;            // no earlier is one asked for again
+  bool unsent_ = false;           // of the last request
   bool bound_anew_ = false;       // the channel was bound since the last affirm() began
   std::map<std::string, AppraisedModel, std::less<>> appraised_;
   std::uint64_t last_receipt_ = 0;  // its sequence, of the affirmed boot

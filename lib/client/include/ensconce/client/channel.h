@@ -37,6 +37,9 @@ class WorkerChannel {
   // the caller may verify anew and send again.
   virtual Result<HttpResponse> exchange(const HttpRequest& request) = 0;
   [[nodiscard]] virtual bool open() const = 0;
+  // sent_whole says of the last exchange whether the request left whole. If not, the worker cannot
+  // have acted on it.
+  [[nodiscard]] virtual bool sent_whole() const = 0;
   // exporter is the TLS session's (RFC 9266); nothing where another ends TLS.
   [[nodiscard]] virtual std::optional<ByteArray<32>> exporter() const { return std::nullopt; }
 };

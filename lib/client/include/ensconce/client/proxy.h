@@ -35,8 +35,10 @@ class AttestedProxy {
   // left.
   Result<void> warm();
 
-  // handle answers one request. Only a client that means this machine is served: a Host or Origin
-  // that is no loopback name is refused, because a page in a browser can be made to send one.
+  // handle answers one request. Only programs of this machine are served: a Host that is no
+  // loopback name is refused, and whatever a browser sends for a page of another site
+  // (Sec-Fetch-Site, an Origin other than the proxy's own). A request is sent again only where the
+  // worker cannot have acted on it; otherwise the program gets 502 or 504, in words.
   [[nodiscard]] HttpResponse handle(const HttpRequest& request);
 
  private:
@@ -44,7 +46,11 @@ class AttestedProxy {
   ConnectOutcome connect();
   Channel take();
   void give_back(Channel channel);
-  Result<HttpResponse> forward(HttpRequest request);
+  struct Forwarded {
+    Result<HttpResponse> answer;
+    bool unsent = false;  // where there is none: the worker cannot have acted on the request
+  };
+  Forwarded forward(HttpRequest request);
   [[nodiscard]] HttpResponse status();
 
   const AppraisalPolicy policy_;

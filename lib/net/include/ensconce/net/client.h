@@ -60,8 +60,12 @@ class HttpClient {
   // returns without error: a body that was cut off is kClosed or kHttpMalformed.
   Result<HttpResponse> request_streamed(const HttpRequest& request, const BodySink& sink);
   [[nodiscard]] const ConnectionInfo& info() const;
-  // open says whether another request may be sent.
+  // open says whether another request may be sent. It looks at the connection without waiting: one
+  // that the server ended while nothing was asked is not open.
   [[nodiscard]] bool open() const;
+  // sent_whole says of the last request whether all of it was handed to the kernel. If not, the
+  // server has only a part of it, and cannot have acted on the whole.
+  [[nodiscard]] bool sent_whole() const;
 
  private:
   class Impl;

@@ -31,6 +31,8 @@ class HttpHeaders {
   void set(std::string name, std::string value);
   void add(std::string name, std::string value);
   [[nodiscard]] const std::vector<HttpHeader>& all() const { return fields_; }
+  // wipe overwrites every value and takes the fields away: some carry keys or passwords.
+  void wipe();
 
  private:
   std::vector<HttpHeader> fields_;

@@ -58,6 +58,10 @@ void end_binary_response(const BinaryFields& trailers, Bytes& out);
 // (content, trailers) be cut off.
 Result<BinaryRequest> parse_binary_request(ByteView message);
 Result<BinaryResponse> parse_binary_response(ByteView message);
+// take does the same in the memory of the message, which becomes that of the content; the rest of
+// it, and all of one that is refused, is wiped.
+Result<BinaryRequest> take_binary_request(Bytes message);
+Result<BinaryResponse> take_binary_response(Bytes message);
 
 // Padding is how lengths of messages are hidden: a field of a worker's statement.
 class Padding {

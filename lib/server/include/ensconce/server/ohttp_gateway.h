@@ -95,7 +95,7 @@ class OhttpGateway {
   };
   [[nodiscard]] Keys keys() const;
   Result<HttpResponse> open(const HttpRequest& outer, const Keys& keys);
-  HttpResponse answer(ByteView bhttp);
+  HttpResponse answer(Bytes bhttp);
   HttpResponse seal(const OhttpRequestOpener& opener, HttpResponse inner, bool chunked);
 
   const Clock& clock_;
