@@ -32,6 +32,9 @@ class Middle {
   std::function<void(HttpRequest&)> on_request;
   std::function<void(HttpResponse&)> on_response;  // of sealed requests
   std::function<void(HttpResponse&)> on_document;
+  // on_piece is told of each piece of a streamed answer before it goes on, and passes it on as it
+  // comes: true for more, false to end the body there.
+  std::function<Result<bool>(std::size_t index, Bytes& piece, bool more)> on_piece;
 
   [[nodiscard]] std::vector<HttpRequest> requests() const {
     const std::lock_guard lock(mutex_);
@@ -48,6 +51,20 @@ class Middle {
   }
 
  private:
+  class Pieces final : public BodySource {
+   public:
+    Pieces(std::shared_ptr<BodySource> from, decltype(Middle::on_piece) on_piece)
+        : from_(std::move(from)), on_piece_(std::move(on_piece)) {}
+    Result<bool> next(Bytes& out) override {
+      ENSC_TRY_ASSIGN(const bool more, from_->next(out));
+      return on_piece_(index_++, out, more);
+    }
+
+   private:
+    std::shared_ptr<BodySource> from_;
+    decltype(Middle::on_piece) on_piece_;
+    std::size_t index_ = 0;
+  };
   void begin() {
     ServerOptions options;
     options.port = server_ ? server_->port() : 0;
@@ -63,6 +80,10 @@ class Middle {
       on_request(request);
     }
     HttpResponse response = to_worker_(request);
+    if (sealed && on_piece && response.stream != nullptr) {
+      response.stream = std::make_shared<Pieces>(response.stream, on_piece);
+      return response;
+    }
     if (const auto stream = std::exchange(response.stream, nullptr)) {
       for (bool more = true; more;) {
         Bytes piece;

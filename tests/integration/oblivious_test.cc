@@ -238,17 +238,18 @@ Bytes joined(const std::vector<Bytes>& parts, std::size_t count) {
 using Edit = std::function<void(std::vector<Bytes>&)>;
 
 TEST_F(Oblivious, AnswersThatWereCutOrMixedAreRefused) {
-  // Three frames and the end.
+  // Three frames and the end. A channel whose answer does not open is given up.
   restart([](WorkerConfig& c) { c.padding = Padding::bucket(std::uint64_t{4} * 16384).value(); });
-  const auto one = client(ChannelChoice::kObliviousChunked);
   constexpr std::size_t kNonce = 16;
   for (std::size_t keep = 0; keep <= 4; ++keep) {
+    const auto one = client(ChannelChoice::kObliviousChunked);
     middle_.on_response = [&](HttpResponse& response) {
       const auto parts = pieces(response.body, kNonce);
       ASSERT_EQ(parts.size(), 5U);
       response.body = joined(parts, keep);
     };
     EXPECT_TRUE(refused_with(infer(*one), OhttpError::kTruncated)) << keep;
+    middle_.on_response = nullptr;
   }
   const std::vector<Edit> edits{
       [](auto& parts) { std::swap(parts[1], parts[2]); },
@@ -257,14 +258,15 @@ TEST_F(Oblivious, AnswersThatWereCutOrMixedAreRefused) {
       [](auto& parts) { parts.insert(parts.begin() + 4, parts[3]); },
   };
   for (const Edit& edit : edits) {
+    const auto one = client(ChannelChoice::kObliviousChunked);
     middle_.on_response = [&](HttpResponse& response) {
       auto parts = pieces(response.body, kNonce);
       edit(parts);
       response.body = joined(parts, parts.size());
     };
     EXPECT_TRUE(refused_with(infer(*one), OhttpError::kDecrypt));
+    middle_.on_response = nullptr;
   }
-  middle_.on_response = nullptr;
   restart();
 }
 

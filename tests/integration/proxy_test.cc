@@ -151,6 +151,152 @@ TEST_F(Proxied, RefusesAModelThePolicyDoesNotName) {
   EXPECT_THAT(std::string(as_text(answer.body)), ::testing::HasSubstr("channel.model"));
 }
 
+// ---- Streamed answers --------------------------------------------------------------------------
+
+class ProxyStreams : public Proxied {
+ protected:
+  static constexpr std::size_t kRows = 4000;
+  ProxyStreams() {
+    server_ = HttpServer::start(ServerOptions{}, [this](const HttpRequest& request,
+                                                        const ConnectionInfo&) {
+                return proxy_.handle(request);
+              }).value();
+  }
+  // An answer of some 200 KB.
+  static HttpRequest large() {
+    std::string body = R"({"inputs":[{"name":"x","shape":[)" + std::to_string(kRows) +
+                       R"(,4],"datatype":"FP32","data":[0)";
+    for (std::size_t i = 1; i < kRows * 4; ++i) {
+      body += i % 3 == 0 ? ",0.3" : ",-0.7";
+    }
+    HttpRequest out = plain_infer();
+    out.body = to_bytes(body + "]}]}");
+    return out;
+  }
+  // all_of gives every byte that a program gets, to the connection's end.
+  std::string all_of(const HttpRequest& request) {
+    const Fd fd = test::dial(server_->port());
+    test::send_text(fd, "POST " + request.target +
+                            " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                            "Content-Type: application/json\r\nContent-Length: " +
+                            std::to_string(request.body.size()) + "\r\n\r\n");
+    test::send_text(fd, as_text(request.body));
+    return test::read_until_closed(fd);
+  }
+  // broken_off holds for a body that nobody can take for a whole one.
+  static ::testing::AssertionResult broken_off(const std::string& all) {
+    if (all.find("HTTP/1.1 200 OK\r\n") == 0 &&
+        all.find("Transfer-Encoding: chunked\r\n") != std::string::npos &&
+        !all.ends_with("0\r\n\r\n")) {
+      return ::testing::AssertionSuccess();
+    }
+    return ::testing::AssertionFailure()
+           << all.size() << " bytes: " << all.substr(0, 400) << " … "
+           << all.substr(all.size() - std::min<std::size_t>(all.size(), 20));
+  }
+
+  AttestedProxy proxy_ = proxy(ChannelChoice::kObliviousChunked);
+  std::unique_ptr<HttpServer> server_;  // of the proxy
+};
+
+TEST_F(ProxyStreams, AreHandedOnAsTheyCome) {
+  std::promise<void> first_seen;
+  middle_.on_piece = [&](std::size_t index, Bytes&, bool more) -> Result<bool> {
+    if (index == 2) {
+      first_seen.get_future().wait();  // for a program that got what came before
+    }
+    return more;
+  };
+  auto client = HttpClient::connect(test::local("http", server_->port())).value();
+  HttpRequest request = large();
+  const auto head = client->begin(request);
+  ASSERT_TRUE(head) << head.error().to_string();
+  EXPECT_EQ(head->status, 200);
+  EXPECT_EQ(head->headers.get("Content-Type"), "application/json");
+  Bytes all;
+  ASSERT_TRUE(client->next_piece(all).value());
+  EXPECT_GT(all.size(), 1000U);
+  first_seen.set_value();
+  while (client->next_piece(all).value()) {
+  }
+  middle_.on_piece = nullptr;
+  // The same as what comes whole.
+  const HttpResponse whole = proxy(ChannelChoice::kOblivious).handle(request);
+  EXPECT_EQ(as_text(whole.body), as_text(all));
+  EXPECT_EQ(proxy_.handle(plain_infer()).stream, nullptr);  // short answers come whole
+}
+
+TEST_F(ProxyStreams, ThatEndEarlyNeverLookWhole) {
+  EXPECT_TRUE(all_of(large()).ends_with("0\r\n\r\n"));
+  using OnPiece = std::function<Result<bool>(std::size_t, Bytes&, bool)>;
+  const std::vector<OnPiece> attacks{
+      [](std::size_t index, Bytes&, bool more) -> Result<bool> {  // ended, properly for HTTP
+        return more && index < 3;
+      },
+      [](std::size_t, Bytes& piece, bool more) -> Result<bool> {  // all but the final chunk
+        if (!more) {
+          piece.clear();
+        }
+        return more;
+      },
+      [](std::size_t index, Bytes&, bool more) -> Result<bool> {  // the connection breaks
+        return index < 3 ? Result<bool>(more) : Error(NetError::kClosed, "as the test wants");
+      },
+      [](std::size_t, Bytes& piece, bool more) -> Result<bool> {  // the end is changed
+        piece.back() ^= more ? 0 : 1;
+        return more;
+      },
+      [](std::size_t index, Bytes& piece, bool more) -> Result<bool> {  // a chunk is left out
+        if (index == 3) {
+          piece.clear();
+        }
+        return more;
+      },
+      [](std::size_t, Bytes& piece, bool more) -> Result<bool> {  // something behind the end
+        if (!more) {
+          piece.push_back(0);
+        }
+        return more;
+      },
+  };
+  for (const OnPiece& attack : attacks) {
+    middle_.on_piece = attack;
+    EXPECT_TRUE(broken_off(all_of(large())));
+    middle_.on_piece = nullptr;
+    ASSERT_TRUE(all_of(large()).ends_with("0\r\n\r\n"));  // on a new channel
+  }
+}
+
+// The worker's code is another one by now, as its receipts say: found out at the end, and the
+// program must notice.
+TEST_F(ProxyStreams, WithoutAReceiptThatHoldsAreBrokenOff) {
+  ASSERT_TRUE(all_of(large()).ends_with("0\r\n\r\n"));
+  middle_.on_piece = [](std::size_t, Bytes&, bool more) -> Result<bool> { return more; };
+  const SnpReport report = processor_.report;
+  processor_.report.measurement[0] ^= 1;
+  clock_.advance(minutes(10));
+  worker_->maintain();
+  EXPECT_TRUE(broken_off(all_of(large())));
+  const HttpResponse brief = proxy_.handle(plain_infer());  // whole, so nothing of it is shown
+  EXPECT_EQ(brief.status, 502);
+  EXPECT_EQ(as_text(brief.body).find("outputs"), std::string_view::npos);
+  middle_.on_piece = nullptr;
+  processor_.report = report;
+  client_clock_.advance(minutes(10));
+  clock_.advance(minutes(10));
+  client_clock_.advance(minutes(10));
+  worker_->maintain();
+}
+
+TEST_F(ProxyStreams, WithAKeyOfTheProgramsOwnComeWholeWithTheirReceipt) {
+  HttpRequest request = large();
+  request.headers.set(std::string(kReceiptKeyHeader), std::string(64, 'a'));
+  const HttpResponse answer = proxy_.handle(request);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.stream, nullptr);
+  EXPECT_TRUE(answer.headers.get(kReceiptHeader));
+}
+
 TEST_F(Proxied, FailsClosedWhenTheWorkerChanged) {
   AttestedProxy one = proxy(ChannelChoice::kObliviousChunked);
   ASSERT_EQ(one.handle(plain_infer()).status, 200);

@@ -1,6 +1,7 @@
 #include "ensconce/client/attested_client.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ensconce/base/printable.h"
 #include "ensconce/channel/peer.h"
@@ -74,6 +75,13 @@ class WipedOnExit {
  private:
   Message& message_;
 };
+
+Result<void> check_bundle_of(const HttpResponse& response, const ServedModel& model) {
+  if (response.headers.get(kBundleHeader) != to_hex(model.manifest_digest)) {
+    return Error(ChannelError::kUnexpectedAnswer, "the answer names another bundle than was asked");
+  }
+  return ok();
+}
 
 Error answered(const HttpResponse& response) {
   std::string words;
@@ -290,49 +298,61 @@ Result<const AppraisedModel*> AttestedClient::appraised(std::string_view model, 
   return &found->second;
 }
 
-Result<AttestedClient::ModelAnswer> AttestedClient::exchange_about(std::string_view model,
-                                                                   HttpRequest request) {
+template <typename Try>
+auto AttestedClient::about(std::string_view model, HttpRequest request, Try attempt)
+    -> decltype(attempt(std::declval<const ServedModel&>(), request)) {
   const WipedOnExit sent(request);
   unsent_ = true;
   ENSC_TRY(keep_affirmed());
   ENSC_TRY_ASSIGN(const AppraisedModel* judged, appraised_with_lease(model));
-  Result<ModelAnswer> answer = try_about(judged->model(), request);
+  auto answer = attempt(judged->model(), request);
   if (answer || !answer.error().is(ChannelError::kKeyGone)) {
     return answer;
   }
   // As in exchange; and the model is judged anew, by what this worker serves.
   ENSC_TRY(renew());
   ENSC_TRY_ASSIGN(judged, appraised_with_lease(model));
-  return try_about(judged->model(), request);
+  return attempt(judged->model(), request);
+}
+
+Result<AttestedClient::ModelAnswer> AttestedClient::exchange_about(std::string_view model,
+                                                                   HttpRequest request) {
+  return about(model, std::move(request), [this](const ServedModel& served, HttpRequest& sent) {
+    return try_about(served, sent);
+  });
+}
+
+Result<AskedReceipt> AttestedClient::ask_about(const ServedModel& model, HttpRequest& request) {
+  request.headers.set(std::string(kBundleHeader), to_hex(model.manifest_digest));
+  return ask_for_receipt(request, random_);
+}
+
+Result<Bytes> AttestedClient::judge_answer(HttpResponse& response, const AskedReceipt& asked,
+                                           const ServedModel& model) {
+  const auto judge = [&]() -> Result<TakenReceipt> {
+    ENSC_TRY(check_bundle_of(response, model));
+    return take_receipt(response.headers.get(kReceiptHeader), asked.request,
+                        response_digest(asked.key, receipted_response(response), response.body),
+                        affirmed(), model, last_receipt_);
+  };
+  Result<TakenReceipt> taken = judge();
+  if (!taken) {
+    wipe(response.body.data(), response.body.size());
+    return taken.error();
+  }
+  last_receipt_ = taken->receipt.sequence;
+  return std::move(taken->message);
 }
 
 Result<AttestedClient::ModelAnswer> AttestedClient::try_about(const ServedModel& model,
                                                               HttpRequest& request) {
-  const std::string bundle = to_hex(model.manifest_digest);
-  request.headers.set(std::string(kBundleHeader), bundle);
-  ENSC_TRY_ASSIGN(AskedReceipt asked, ask_for_receipt(request, random_));
+  ENSC_TRY_ASSIGN(AskedReceipt asked, ask_about(model, request));
   ENSC_TRY_ASSIGN(HttpResponse response, send(request));
-  ModelAnswer out{std::move(response), model, {}, std::move(asked.key)};
-  if (out.response.status != 200) {
-    return out;
+  ModelAnswer out{std::move(response), model, {}, {}};
+  if (out.response.status == 200) {
+    ENSC_TRY_ASSIGN(out.receipt, judge_answer(out.response, asked, model));
   }
-  const auto judge = [&]() -> Result<TakenReceipt> {
-    if (out.response.headers.get(kBundleHeader) != bundle) {
-      return Error(ChannelError::kUnexpectedAnswer,
-                   "the answer names another bundle than was asked");
-    }
-    return take_receipt(
-        out.response.headers.get(kReceiptHeader), asked.request,
-        response_digest(out.receipt_key, receipted_response(out.response), out.response.body),
-        affirmed(), model, last_receipt_);
-  };
-  Result<TakenReceipt> taken = judge();
-  if (!taken) {
-    wipe(out.response.body.data(), out.response.body.size());
-    return taken.error();
-  }
-  last_receipt_ = taken->receipt.sequence;
-  out.receipt = std::move(taken->message);
+  out.receipt_key = std::move(asked.key);
   return out;
 }
 
@@ -351,6 +371,86 @@ Result<HttpResponse> AttestedClient::forward(HttpRequest request) {
   }
   ENSC_TRY_ASSIGN(ModelAnswer answer, exchange_about(*name, std::move(request)));
   return std::move(answer.response);
+}
+
+// ---- Streamed ----------------------------------------------------------------------------------
+
+// ReceiptedBody passes an answer on as it comes. The last piece is kept back until the receipt was
+// judged, so that an answer that ended is an answer that holds.
+class AttestedClient::ReceiptedBody final : public BodySource {
+ public:
+  ReceiptedBody(AttestedClient& client, StreamedAnswer& answer, AskedReceipt asked,
+                const ServedModel& model)
+      : client_(client),
+        rest_(std::move(answer.rest)),
+        digest_(asked.key, receipted_response(answer.head)),
+        request_(asked.request),
+        affirmed_(client.affirmed()),
+        model_(model) {}
+
+  Result<bool> next(Bytes& out) override {
+    ENSC_TRY_ASSIGN(const bool more, rest_->next(out));
+    digest_.update(out);
+    if (more) {
+      return true;
+    }
+    const Result<TakenReceipt> taken =
+        take_receipt(rest_->trailers().get(kReceiptHeader), request_, digest_.finish(), affirmed_,
+                     model_, client_.last_receipt_);
+    if (!taken) {
+      wipe(out.data(), out.size());
+      out.clear();
+      return taken.error();
+    }
+    client_.last_receipt_ = taken->receipt.sequence;
+    return false;
+  }
+
+ private:
+  AttestedClient& client_;
+  const std::unique_ptr<AnswerBody> rest_;
+  ResponseDigest digest_;
+  const Sha256Digest request_;
+  const Affirmed affirmed_;
+  const ServedModel model_;
+};
+
+Result<HttpResponse> AttestedClient::try_streamed(const ServedModel& model, HttpRequest& request) {
+  ENSC_TRY_ASSIGN(AskedReceipt asked, ask_about(model, request));
+  unsent_ = false;
+  Result<StreamedAnswer> answer = channel_->begin(request);
+  unsent_ = !answer && (answer.error().is(ChannelError::kKeyGone) || !channel_->sent_whole());
+  ENSC_TRY(answer);
+  HttpResponse& head = answer->head;
+  if (answer->rest == nullptr) {
+    if (head.status == 200) {
+      ENSC_TRY(judge_answer(head, asked, model));
+    }
+    return std::move(head);
+  }
+  if (head.status != 200) {  // short, and no model's; its end is authenticated all the same
+    for (bool more = true; more;) {
+      ENSC_TRY_ASSIGN(more, answer->rest->next(head.body));
+    }
+    return std::move(head);
+  }
+  ENSC_TRY(check_bundle_of(head, model));
+  head.stream = std::make_shared<ReceiptedBody>(*this, *answer, std::move(asked), model);
+  return std::move(head);
+}
+
+Result<HttpResponse> AttestedClient::forward_streamed(HttpRequest request) {
+  // Whoever brings a key of his own wants the receipt, which is a field of a whole answer.
+  if (request.body.empty() || is_control(request) || request.headers.get(kReceiptKeyHeader)) {
+    return forward(std::move(request));
+  }
+  const Result<std::string> name = model_of(request);
+  if (!name) {
+    return forward(std::move(request));
+  }
+  return about(*name, std::move(request), [this](const ServedModel& served, HttpRequest& sent) {
+    return try_streamed(served, sent);
+  });
 }
 
 Result<AttestedClient::Answer> AttestedClient::infer(std::string_view model,

@@ -6,6 +6,7 @@
 #include "ensconce/channel/tls_binding.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/ohttp/binary_http.h"
+#include "ensconce/ohttp/binary_reader.h"
 #include "ensconce/ohttp/message.h"
 
 namespace ensconce {
@@ -92,6 +93,19 @@ HttpResponse from_binary(BinaryResponse binary) {
   return out;
 }
 
+// append grows `out` without leaving a copy of what it held behind.
+void append(ByteView piece, Bytes& out) {
+  const std::size_t len = out.size() + piece.size();
+  if (len > out.capacity()) {
+    Bytes grown;
+    grown.reserve(std::max(len, 2 * out.capacity()));
+    grown.assign(out.begin(), out.end());
+    wipe(out.data(), out.size());
+    out = std::move(grown);
+  }
+  out.insert(out.end(), piece.begin(), piece.end());
+}
+
 // What a gateway refuses in the open was not opened; so says RFC 9458 section 5.2 of its problem
 // type, and our gateway of its own codes. Whoever is in between can say it too, which is why a
 // caller tries again once and not for ever.
@@ -119,6 +133,89 @@ Error refused_outside(const HttpResponse& response) {
                                                     (title.empty() ? "" : ": " + printable(title)))
       .with_remedy("this answer is of a gateway or of somebody between: it is believed in nothing");
 }
+
+// ChunkedAnswer opens an answer as it comes. Held are a piece of what came and what of a chunk is
+// not whole yet.
+class ChunkedAnswer final : public AnswerBody {
+ public:
+  ChunkedAnswer(HttpClient& http, std::unique_ptr<ChunkOpener> opener)
+      : http_(http), opener_(std::move(opener)) {}
+  ~ChunkedAnswer() override { wipe(content_.data(), content_.size()); }
+
+  // read_head waits until the head is known.
+  Result<void> read_head() {
+    while (!ended_ && !reader_.head_known()) {
+      ENSC_TRY(pull());
+    }
+    return ok();
+  }
+  [[nodiscard]] bool ended() const { return ended_; }
+  [[nodiscard]] HttpResponse head() const {
+    HttpResponse out;
+    out.status = reader_.status();
+    for (const BinaryField& field : reader_.headers()) {
+      out.headers.add(field.name, field.value);
+    }
+    return out;
+  }
+  // whole is the answer that ended while its head was waited for.
+  HttpResponse whole() {
+    HttpResponse out = head();
+    for (const HttpHeader& field : trailers_.all()) {
+      out.headers.add(field.name, field.value);
+    }
+    out.body = std::exchange(content_, {});
+    return out;
+  }
+
+  Result<bool> next(Bytes& out) override {
+    while (!ended_ && content_.empty()) {
+      ENSC_TRY(pull());
+    }
+    append(content_, out);
+    wipe(content_.data(), content_.size());
+    content_.clear();
+    return !ended_;
+  }
+  [[nodiscard]] const HttpHeaders& trailers() const override { return trailers_; }
+
+ private:
+  // pull takes the next piece from the connection.
+  Result<void> pull() {
+    Bytes sealed;
+    ENSC_TRY_ASSIGN(const bool more, http_.next_piece(sealed));
+    Bytes plain;
+    plain.reserve(sealed.size() + kMaxOhttpChunk + hpke::kTagLen);  // with what was held
+    const Result<void> read = open(sealed, more, plain);
+    wipe(plain.data(), plain.size());
+    return read;
+  }
+
+  Result<void> open(ByteView sealed, bool more, Bytes& plain) {
+    ENSC_TRY(opener_->feed(sealed, plain));
+    if (!more) {
+      ENSC_TRY(opener_->finish(plain));
+    }
+    content_.reserve(content_.size() + plain.size());
+    ENSC_TRY(reader_.feed(plain, content_));
+    if (more) {
+      return ok();
+    }
+    ENSC_TRY(reader_.finish());
+    for (const BinaryField& field : reader_.trailers()) {
+      trailers_.add(field.name, field.value);
+    }
+    ended_ = true;
+    return ok();
+  }
+
+  HttpClient& http_;
+  std::unique_ptr<ChunkOpener> opener_;
+  BinaryResponseReader reader_;
+  Bytes content_;  // opened, and not asked for yet
+  HttpHeaders trailers_;
+  bool ended_ = false;
+};
 
 class ObliviousChannel final : public WorkerChannel {
  public:
@@ -168,21 +265,57 @@ class ObliviousChannel final : public WorkerChannel {
   }
 
   Result<HttpResponse> exchange(const HttpRequest& request) override {
+    if (chunked_) {
+      ENSC_TRY_ASSIGN(StreamedAnswer answer, begin(request));
+      return whole(std::move(answer));
+    }
+    ENSC_TRY_ASSIGN(const OhttpRequestSealer sealer, seal(request));
+    ENSC_TRY_ASSIGN(const HttpResponse response, http_->request(std::exchange(outer_, {})));
+    ENSC_TRY(check_outside(response));
+    ENSC_TRY_ASSIGN(Bytes plain, sealer.open_response(response.body));
+    ENSC_TRY_ASSIGN(BinaryResponse binary, take_binary_response(std::move(plain)));
+    return from_binary(std::move(binary));
+  }
+
+  Result<StreamedAnswer> begin(const HttpRequest& request) override {
+    if (!chunked_) {
+      return WorkerChannel::begin(request);
+    }
+    ENSC_TRY_ASSIGN(const OhttpRequestSealer sealer, seal(request));
+    ENSC_TRY_ASSIGN(const HttpResponse response, http_->begin(std::exchange(outer_, {})));
+    ENSC_TRY(check_outside(response));
+    auto answer = std::make_unique<ChunkedAnswer>(*http_, sealer.response_chunks());
+    ENSC_TRY(answer->read_head());
+    if (answer->ended()) {
+      return StreamedAnswer{answer->whole(), nullptr};
+    }
+    HttpResponse head = answer->head();
+    return StreamedAnswer{std::move(head), std::move(answer)};
+  }
+  [[nodiscard]] bool open() const override { return http_->open(); }
+  [[nodiscard]] bool sent_whole() const override { return begun_ && http_->sent_whole(); }
+
+ private:
+  // seal makes the outer request.
+  Result<OhttpRequestSealer> seal(const HttpRequest& request) {
     ENSC_CHECK(key_.has_value());  // nothing is sealed before bind
     begun_ = false;
     ENSC_TRY_ASSIGN(OhttpRequestSealer sealer, OhttpRequestSealer::start(*key_, chunked_, random_));
-    HttpRequest outer;
-    outer.method = "POST";
-    outer.target = std::string(kGatewayPath);
-    outer.headers.set("Content-Type",
-                      std::string(chunked_ ? kOhttpChunkedRequestType : kOhttpRequestType));
-    outer.headers.set(std::string(kWorkerHeader), worker_);
+    outer_ = {};
+    outer_.method = "POST";
+    outer_.target = std::string(kGatewayPath);
+    outer_.headers.set("Content-Type",
+                       std::string(chunked_ ? kOhttpChunkedRequestType : kOhttpRequestType));
+    outer_.headers.set(std::string(kWorkerHeader), worker_);
     if (chunked_) {
-      outer.headers.set("Incremental", "?1");
+      outer_.headers.set("Incremental", "?1");
     }
-    outer.body = sealed(sealer, request);
+    outer_.body = sealed(sealer, request);
     begun_ = true;
-    ENSC_TRY_ASSIGN(const HttpResponse response, http_->request(outer));
+    return sealer;
+  }
+
+  [[nodiscard]] Result<void> check_outside(const HttpResponse& response) const {
     if (response.status != 200) {
       return refused_outside(response);
     }
@@ -191,14 +324,27 @@ class ObliviousChannel final : public WorkerChannel {
       return Error(ChannelError::kUnexpectedAnswer,
                    "expected a sealed answer, got another content type");
     }
-    ENSC_TRY_ASSIGN(Bytes plain, opened(sealer, response.body));
-    ENSC_TRY_ASSIGN(BinaryResponse binary, take_binary_response(std::move(plain)));
-    return from_binary(std::move(binary));
+    return ok();
   }
-  [[nodiscard]] bool open() const override { return http_->open(); }
-  [[nodiscard]] bool sent_whole() const override { return begun_ && http_->sent_whole(); }
 
- private:
+  static Result<HttpResponse> whole(StreamedAnswer answer) {
+    HttpResponse& out = answer.head;
+    for (bool more = answer.rest != nullptr; more;) {
+      const Result<bool> next = answer.rest->next(out.body);
+      if (!next) {
+        wipe(out.body.data(), out.body.size());
+        return next.error();
+      }
+      more = *next;
+    }
+    if (answer.rest != nullptr) {
+      for (const HttpHeader& field : answer.rest->trailers().all()) {
+        out.headers.add(field.name, field.value);
+      }
+    }
+    return std::move(out);
+  }
+
   [[nodiscard]] Bytes sealed(OhttpRequestSealer& sealer, const HttpRequest& request) const {
     BinaryRequest binary = to_binary(request, authority_);
     Bytes plain = write_binary_request(binary);
@@ -228,35 +374,23 @@ class ObliviousChannel final : public WorkerChannel {
     return out;
   }
 
-  [[nodiscard]] Result<Bytes> opened(const OhttpRequestSealer& sealer, ByteView message) const {
-    if (!chunked_) {
-      return sealer.open_response(message);
-    }
-    const std::unique_ptr<ChunkOpener> chunks = sealer.response_chunks();
-    Bytes out;
-    out.reserve(message.size());  // growing would leave copies of what was opened behind
-    Result<void> read = chunks->feed(message, out);
-    if (read) {
-      read = chunks->finish(out);
-    }
-    if (!read) {
-      wipe(out.data(), out.size());
-      return read.error();
-    }
-    return out;
-  }
-
   std::unique_ptr<HttpClient> http_;
   std::string authority_;
   bool chunked_;
   Random& random_;
   bool begun_ = false;  // the last exchange came to a request
+  HttpRequest outer_;   // from seal to being sent
   std::optional<OhttpKeyConfig> key_;
   Padding padding_ = Padding::none();
   std::string worker_;
 };
 
 }  // namespace
+
+Result<StreamedAnswer> WorkerChannel::begin(const HttpRequest& request) {
+  ENSC_TRY_ASSIGN(HttpResponse answer, exchange(request));
+  return StreamedAnswer{std::move(answer), nullptr};
+}
 
 Result<std::unique_ptr<WorkerChannel>> open_channel(const Url& url, ChannelChoice choice,
                                                     const ClientOptions& options, Random& random) {

@@ -52,6 +52,9 @@ int status_of(const Error& error) {
   if (error.is(ChannelError::kModelNotInPolicy) || error.is(ChannelError::kModelNotServed)) {
     return 404;  // for a program it is a model that is not there
   }
+  if (error.id().starts_with("ohttp.") || error.id().starts_with("bhttp.")) {
+    return 502;  // of what came; what the program sent is not sealed by it
+  }
   switch (error.kind()) {
     case Kind::kUnavailable:
     case Kind::kExhausted:
@@ -94,6 +97,29 @@ HttpResponse unknown_outcome(const HttpRequest& request, const Error& error) {
 
 }  // namespace
 
+// Passing hands an answer on as it comes and holds the channel it comes by, which goes back when
+// the answer came to its end. A program that stops reading ends it.
+class AttestedProxy::Passing final : public BodySource {
+ public:
+  Passing(AttestedProxy& proxy, Channel channel, std::shared_ptr<BodySource> body)
+      : proxy_(proxy), channel_(std::move(channel)), body_(std::move(body)) {}
+  ~Passing() override { body_.reset(); }  // it borrows the channel
+
+  Result<bool> next(Bytes& out) override {
+    Result<bool> more = body_->next(out);
+    if (more && !*more) {
+      body_.reset();
+      proxy_.give_back(std::move(channel_));
+    }
+    return more;
+  }
+
+ private:
+  AttestedProxy& proxy_;
+  Channel channel_;
+  std::shared_ptr<BodySource> body_;
+};
+
 AttestedProxy::AttestedProxy(AppraisalPolicy policy, ProxyOptions options, const Clock& clock,
                              Random& random)
     : policy_(std::move(policy)), options_(std::move(options)), clock_(clock), random_(random) {}
@@ -126,7 +152,7 @@ AttestedProxy::Channel AttestedProxy::take() {
 
 void AttestedProxy::give_back(Channel channel) {
   const std::lock_guard lock(mutex_);
-  if (channel->open() && idle_.size() < options_.max_idle_channels) {
+  if (channel != nullptr && channel->open() && idle_.size() < options_.max_idle_channels) {
     idle_.push_back(std::move(channel));
   }
 }
@@ -154,14 +180,12 @@ Result<void> AttestedProxy::warm() {
 // the request. What may have been acted on is for the program to send again.
 AttestedProxy::Forwarded AttestedProxy::forward(HttpRequest request) {
   if (Channel idle = take(); idle != nullptr) {
-    Result<HttpResponse> answer = idle->forward(HttpRequest(request));
-    const bool again = !answer && idle->unsent() && !idle->open();
-    const bool unsent = idle->unsent();
-    give_back(std::move(idle));
-    if (!again) {
+    Forwarded first = forward_on(idle, HttpRequest(request));
+    if (first.answer || !first.unsent || idle != nullptr) {
       wipe(request.body.data(), request.body.size());
       request.headers.wipe();
-      return {std::move(answer), unsent};
+      give_back(std::move(idle));
+      return first;
     }
   }
   ConnectOutcome outcome = connect();
@@ -171,9 +195,19 @@ AttestedProxy::Forwarded AttestedProxy::forward(HttpRequest request) {
     return {outcome.client.error(), true};
   }
   Channel channel = *std::move(outcome.client);
-  Result<HttpResponse> answer = channel->forward(std::move(request));
-  const bool unsent = channel->unsent();
+  Forwarded out = forward_on(channel, std::move(request));
   give_back(std::move(channel));
+  return out;
+}
+
+AttestedProxy::Forwarded AttestedProxy::forward_on(Channel& channel, HttpRequest request) {
+  Result<HttpResponse> answer = channel->forward_streamed(std::move(request));
+  const bool unsent = channel->unsent();
+  if (answer && answer->stream != nullptr) {
+    answer->stream = std::make_shared<Passing>(*this, std::move(channel), answer->stream);
+  } else if (!channel->open()) {
+    channel.reset();
+  }
   return {std::move(answer), unsent};
 }
 
@@ -240,6 +274,7 @@ HttpResponse AttestedProxy::handle(const HttpRequest& request) {
     }
   }
   out.body = std::move(answer->body);
+  out.stream = std::move(answer->stream);
   return out;
 }
 

@@ -108,7 +108,74 @@ class HttpClient::Impl {
 
   // request hands what it may to `sink`; a null one takes nothing.
   Result<HttpResponse> request(const HttpRequest& request, const BodySink* sink) {
+    ENSC_TRY_ASSIGN(const std::optional<Error> unsent, send(request));
+    // A server that refuses early closes while we still send; its answer says why.
+    Result<HttpResponse> response = receive(request.method == "HEAD", unsent ? nullptr : sink);
+    if (unsent) {
+      open_ = false;
+      return response ? std::move(response) : *unsent;
+    }
+    return response;
+  }
+
+  Result<HttpResponse> begin(const HttpRequest& request) {
+    ENSC_TRY_ASSIGN(const std::optional<Error> unsent, send(request));
+    auto reading = std::make_unique<Reading>();
+    Result<void> head = receive_head(*reading, request.method == "HEAD");
+    if (!head) {
+      return unsent ? *unsent : head.error();
+    }
+    if (unsent || reading->parser->get().result_int() >= 300) {
+      Result<HttpResponse> response = finish(*reading->parser, reading->target);
+      open_ = open_ && !unsent;
+      return response;
+    }
+    streaming_ = true;
+    HttpResponse out = head_of(*reading->parser);
+    reading_ = std::move(reading);
+    return out;
+  }
+
+  Result<bool> next_piece(Bytes& out) {
+    if (reading_ == nullptr) {
+      return Error(NetError::kClosed, "no answer is being read");
+    }
+    restart_clock();
+    std::unique_ptr<Reading> reading = std::move(reading_);  // let go of after an error
+    Parser& parser = *reading->parser;
+    Bytes& came = reading->target.whole;
+    ENSC_TRY(advance(parser, [&] { return parser.is_done() || !came.empty(); }));
+    out.insert(out.end(), came.begin(), came.end());
+    wipe(came.data(), came.size());
+    came.clear();
+    if (!parser.is_done()) {
+      reading_ = std::move(reading);
+      return true;
+    }
+    if (used_ != 0) {
+      return Error(NetError::kHttpMalformed, "bytes after the answer");
+    }
+    open_ = parser.keep_alive();
+    return false;
+  }
+
+  [[nodiscard]] const ConnectionInfo& info() const { return info_; }
+  [[nodiscard]] bool is_open() {
+    open_ = open_ && !stream_.ended();
+    return open_;
+  }
+  [[nodiscard]] bool sent_whole() const { return sent_whole_; }
+
+ private:
+  struct Reading {
+    BodyTarget target;
+    std::optional<Parser> parser;
+  };
+
+  // send returns why the request did not leave whole where an answer may still say more of it.
+  Result<std::optional<Error>> send(const HttpRequest& request) {
     sent_whole_ = false;
+    reading_.reset();
     if (!open_) {
       return Error(NetError::kClosed, "the connection was closed before");
     }
@@ -123,23 +190,9 @@ class HttpClient::Impl {
     if (!sent && (source_failed || !sent.error().is(NetError::kClosed))) {
       return sent.error();
     }
-    // A server that refuses early closes while we still send; its answer says why.
-    Result<HttpResponse> response = receive(request.method == "HEAD", sent ? sink : nullptr);
-    if (!sent) {
-      open_ = false;
-      return response ? std::move(response) : sent.error();
-    }
-    return response;
+    return sent ? std::nullopt : std::optional(sent.error());
   }
 
-  [[nodiscard]] const ConnectionInfo& info() const { return info_; }
-  [[nodiscard]] bool is_open() {
-    open_ = open_ && !stream_.ended();
-    return open_;
-  }
-  [[nodiscard]] bool sent_whole() const { return sent_whole_; }
-
- private:
   [[nodiscard]] Result<std::string> head_of(const HttpRequest& request) const {
     if (!is_token(request.method) || !is_target(request.target)) {
       return Error(NetError::kInvalidArgument, "the method or target may not be sent");
@@ -252,36 +305,46 @@ class HttpClient::Impl {
     return ok();
   }
 
-  Result<HttpResponse> receive(bool head_only, const BodySink* sink) {
+  // receive_head reads past interim answers to the head of the final one.
+  Result<void> receive_head(Reading& reading, bool head_only) {
     streaming_ = false;
     for (int interim = 0; interim <= kMaxInterim; ++interim) {
-      BodyTarget target;
-      Parser parser;
-      parser.get().body() = &target;
+      Parser& parser = reading.parser.emplace();
+      parser.get().body() = &reading.target;
       parser.header_limit(static_cast<std::uint32_t>(max_header_));
       parser.body_limit(max_body_);
       parser.skip(head_only);
       ENSC_TRY(advance(parser, [&] { return parser.is_header_done(); }));
       const int status = parser.get().result_int();
-      if (status >= 100 && status < 200) {
-        continue;
+      if (status < 100 || status >= 200) {
+        return ok();
       }
-      if (sink != nullptr && status < 300) {
-        target.sink = sink;
-        streaming_ = true;
-        restart_clock();
-      }
-      return finish(parser, target);
     }
     return Error(NetError::kHttpMalformed, "too many interim answers");
   }
 
-  Result<HttpResponse> finish(Parser& parser, BodyTarget& target) {
+  Result<HttpResponse> receive(bool head_only, const BodySink* sink) {
+    Reading reading;
+    ENSC_TRY(receive_head(reading, head_only));
+    if (sink != nullptr && reading.parser->get().result_int() < 300) {
+      reading.target.sink = sink;
+      streaming_ = true;
+      restart_clock();
+    }
+    return finish(*reading.parser, reading.target);
+  }
+
+  static HttpResponse head_of(const Parser& parser) {
     HttpResponse response;
     response.status = parser.get().result_int();
     for (const auto& field : parser.get()) {
       response.headers.add(std::string(field.name_string()), std::string(field.value()));
     }
+    return response;
+  }
+
+  Result<HttpResponse> finish(Parser& parser, BodyTarget& target) {
+    HttpResponse response = head_of(parser);
     const bool keep_alive = parser.keep_alive();
     const auto length = parser.content_length();
     if (!parser.is_done() && length.has_value() && !parser.chunked()) {
@@ -343,7 +406,8 @@ class HttpClient::Impl {
   ConnectionInfo info_;
   bool open_ = false;
   bool sent_whole_ = false;
-  bool streaming_ = false;  // the answer's body goes to a sink
+  std::unique_ptr<Reading> reading_;  // an answer whose body is asked for piece by piece
+  bool streaming_ = false;            // the answer's body goes to a sink
   Bytes buffer_;
   std::size_t used_ = 0;
 };
@@ -381,6 +445,8 @@ Result<HttpResponse> HttpClient::request_streamed(const HttpRequest& request,
   }
   return impl_->request(request, &sink);
 }
+Result<HttpResponse> HttpClient::begin(const HttpRequest& request) { return impl_->begin(request); }
+Result<bool> HttpClient::next_piece(Bytes& out) { return impl_->next_piece(out); }
 const ConnectionInfo& HttpClient::info() const { return impl_->info(); }
 bool HttpClient::open() const { return impl_->is_open(); }
 bool HttpClient::sent_whole() const { return impl_->sent_whole(); }

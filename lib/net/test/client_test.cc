@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <future>
 #include <thread>
 
 #include "../src/tls.h"
@@ -396,6 +397,81 @@ TEST(HttpClientStream, EndsWithWhatTheSinkSays) {
     EXPECT_TRUE(response.error().is(NetError::kBadUrl)) << response.error().to_string();
     EXPECT_FALSE(client->open());
   }
+}
+
+// pulled reads a whole answer piece by piece.
+Result<std::string> pulled(HttpClient& client, int* status = nullptr) {
+  ENSC_TRY_ASSIGN(const HttpResponse head, client.begin(get()));
+  if (status != nullptr) {
+    *status = head.status;
+  }
+  std::string out(as_text(head.body));
+  for (bool more = head.status < 300; more;) {
+    EXPECT_FALSE(client.open());
+    Bytes piece;
+    ENSC_TRY_ASSIGN(more, client.next_piece(piece));
+    out += as_text(piece);
+  }
+  return out;
+}
+
+TEST(HttpClientStream, IsPulledPieceByPiece) {
+  for (const char* answer :
+       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde", "HTTP/1.1 200 OK\r\n\r\nabcde",
+        "HTTP/1.1 100 Continue\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde"}) {
+    const Peer peer(answering(answer));
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    EXPECT_EQ(pulled(*client).value(), "abcde") << answer;
+    Bytes none;
+    EXPECT_TRUE(client->next_piece(none).error().is(NetError::kClosed));
+  }
+}
+
+TEST(HttpClientStream, IsPulledAsItComes) {
+  std::promise<void> first_seen;
+  const Peer peer([&](const Fd& fd) {
+    read_head(fd);
+    send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+    send_text(fd, "ab");
+    first_seen.get_future().wait();
+    send_text(fd, "cd");
+    read_until_closed(fd);
+  });
+  auto client = HttpClient::connect(local("http", peer.port())).value();
+  ASSERT_TRUE(client->begin(get()));
+  Bytes first;
+  EXPECT_TRUE(client->next_piece(first).value());
+  EXPECT_EQ(as_text(first).substr(0, 1), "a");  // with the rest still to be sent
+  first_seen.set_value();
+  Bytes rest = first;
+  while (client->next_piece(rest).value()) {
+  }
+  EXPECT_EQ(as_text(rest), "abcd");
+  EXPECT_TRUE(client->open());
+}
+
+TEST(HttpClientStream, ThatIsCutOffWhilePulledIsAnError) {
+  for (const char* answer : {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+                             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX",
+                             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc"}) {
+    const Peer peer(answering(answer));
+    auto client = HttpClient::connect(local("http", peer.port())).value();
+    EXPECT_TRUE(pulled(*client).error().is(NetError::kHttpMalformed)) << answer;
+    EXPECT_FALSE(client->open());
+    EXPECT_FALSE(client->request(get()));
+  }
+}
+
+TEST(HttpClientStream, OtherAnswersAreWholeWhenPulled) {
+  const Peer peer(answering("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"));
+  auto client = HttpClient::connect(local("http", peer.port())).value();
+  int status = 0;
+  EXPECT_EQ(pulled(*client, &status).value(), "no");
+  EXPECT_EQ(status, 404);
 }
 
 TEST(HttpClientStream, NeedsASink) {

@@ -1,7 +1,11 @@
 // Binary HTTP from a stranger: what parses is written, and what was written parses to the same, in
 // either form.
 
+#include <algorithm>
+#include <optional>
+
 #include "ensconce/ohttp/binary_http.h"
+#include "ensconce/ohttp/binary_reader.h"
 
 namespace {
 using namespace ensconce;
@@ -15,6 +19,20 @@ Bytes in_steps(const BinaryResponse& response) {
   add_binary_content(content.subspan(half), out);
   end_binary_response(response.trailers, out);
   return out;
+}
+// piecewise reads the same in pieces of that many bytes.
+std::optional<BinaryResponse> piecewise(ByteView message, std::size_t step) {
+  BinaryResponseReader reader;
+  Bytes content;
+  for (; !message.empty(); message = message.subspan(std::min(step, message.size()))) {
+    if (!reader.feed(message.first(std::min(step, message.size())), content)) {
+      return std::nullopt;
+    }
+  }
+  if (!reader.finish()) {
+    return std::nullopt;
+  }
+  return BinaryResponse{reader.status(), reader.headers(), content, reader.trailers()};
 }
 }  // namespace
 
@@ -33,6 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ENSC_CHECK(!request || !response);
   const auto taken_response = take_binary_response(to_bytes(input));
   ENSC_CHECK(response.has_value() == taken_response.has_value());
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::max(size, std::size_t{1})}) {
+    const auto read = piecewise(input, step);
+    ENSC_CHECK(read.has_value() == response.has_value() && (!read || *read == *response));
+  }
   if (response) {
     ENSC_CHECK(*taken_response == *response);
     ENSC_CHECK(parse_binary_response(write_binary_response(*response)).value() == *response);

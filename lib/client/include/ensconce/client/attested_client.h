@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ensconce/attestation/appraise/appraise.h"
@@ -20,6 +21,7 @@
 namespace ensconce {
 
 class AttestedClient;
+struct AskedReceipt;
 
 // ConnectOutcome is a client, or why there is none; the appraisal explains either, when it came to
 // one.
@@ -67,6 +69,12 @@ class AttestedClient {
   // by its path (/v2/models/NAME/…) or by the member "model" of its JSON: that model is appraised
   // as infer does, and the answer must be of the same bundle. Answers of any status come back.
   Result<HttpResponse> forward(HttpRequest request);
+  // forward_streamed does the same and, over a channel that streams, returns as soon as the head of
+  // a long answer is known: the body is then the answer's `stream`, which borrows this client and
+  // fails unless the answer came to its authenticated end and has its receipt. The last piece is
+  // kept back until then. Short answers, and those whose receipt the caller wants (it brings a
+  // key), come whole.
+  Result<HttpResponse> forward_streamed(HttpRequest request);
 
   // introduce shows the other side evidence of our own, where it judges who connects (PeerGate);
   // `ours` makes the document for its nonce and this connection's exporter. It needs attested TLS,
@@ -122,6 +130,17 @@ class AttestedClient {
   };
   Result<ModelAnswer> exchange_about(std::string_view model, HttpRequest request);
   Result<ModelAnswer> try_about(const ServedModel& model, HttpRequest& request);
+  Result<HttpResponse> try_streamed(const ServedModel& model, HttpRequest& request);
+  // about judges the model, then lets `attempt` ask, once more after the worker's key has gone.
+  template <typename Try>
+  auto about(std::string_view model, HttpRequest request, Try attempt)
+      -> decltype(attempt(std::declval<const ServedModel&>(), request));
+  Result<AskedReceipt> ask_about(const ServedModel& model, HttpRequest& request);
+  // judge_answer returns the receipt of a whole answer of status 200; without one that holds the
+  // answer is wiped.
+  Result<Bytes> judge_answer(HttpResponse& response, const AskedReceipt& asked,
+                             const ServedModel& model);
+  class ReceiptedBody;
   // appraised returns what the policy says of a served model, judged once; its lease is held
   // against the clock for every request.
   Result<const AppraisedModel*> appraised(std::string_view model, Instant now);

@@ -17,6 +17,28 @@ enum class ChannelChoice : std::uint8_t {
   kObliviousChunked,  // the same, in chunks with an authenticated end
 };
 
+// AnswerBody is the rest of an answer whose head is known. It borrows its channel, on which nothing
+// else is asked until the end.
+class AnswerBody {
+ public:
+  AnswerBody() = default;
+  virtual ~AnswerBody() = default;
+  AnswerBody(const AnswerBody&) = delete;
+  AnswerBody& operator=(const AnswerBody&) = delete;
+
+  // next waits for what comes next, appends it and returns whether more may follow. What it gave
+  // may have been cut off until false came: the end is authenticated as every piece is.
+  virtual Result<bool> next(Bytes& out) = 0;
+  // trailers are the fields behind the body, after false.
+  [[nodiscard]] virtual const HttpHeaders& trailers() const = 0;
+};
+
+// StreamedAnswer is an answer as far as it is known. Without a rest it is whole, trailers and all.
+struct StreamedAnswer {
+  HttpResponse head;
+  std::unique_ptr<AnswerBody> rest;
+};
+
 // WorkerChannel carries requests to one worker. What it gives before `bind` succeeded is believed
 // by nobody; afterwards what is sent reaches the attested worker or nobody. Used by one thread at a
 // time.
@@ -36,6 +58,9 @@ class WorkerChannel {
   // that no longer has the key it was sealed for is ChannelError::kKeyGone: nothing was opened, and
   // the caller may verify anew and send again.
   virtual Result<HttpResponse> exchange(const HttpRequest& request) = 0;
+  // begin is exchange that returns when the head of the answer is known, where the channel streams;
+  // elsewhere with the whole answer. An answer that is short comes whole all the same.
+  virtual Result<StreamedAnswer> begin(const HttpRequest& request);
   [[nodiscard]] virtual bool open() const = 0;
   // sent_whole says of the last exchange whether the request left whole. If not, the worker cannot
   // have acted on it.

@@ -35,10 +35,12 @@ class AttestedProxy {
   // left.
   Result<void> warm();
 
-  // handle answers one request. Only programs of this machine are served: a Host that is no
-  // loopback name is refused, and whatever a browser sends for a page of another site
-  // (Sec-Fetch-Site, an Origin other than the proxy's own). A request is sent again only where the
-  // worker cannot have acted on it; otherwise the program gets 502 or 504, in words.
+  // handle answers one request. Over a channel that streams, a long answer is handed on as it
+  // comes: its stream borrows this proxy, and fails unless the answer came to its authenticated end
+  // and has its receipt. Only programs of this machine are served: a Host that is no loopback name
+  // is refused, and whatever a browser sends for a page of another site (Sec-Fetch-Site, an Origin
+  // other than the proxy's own). A request is sent again only where the worker cannot have acted on
+  // it; otherwise the program gets 502 or 504, in words.
   [[nodiscard]] HttpResponse handle(const HttpRequest& request);
 
  private:
@@ -50,7 +52,11 @@ class AttestedProxy {
     Result<HttpResponse> answer;
     bool unsent = false;  // where there is none: the worker cannot have acted on the request
   };
+  class Passing;
   Forwarded forward(HttpRequest request);
+  // forward_on asks by a channel. One that no longer stands is let go of, and one whose answer
+  // still comes goes with the answer.
+  Forwarded forward_on(Channel& channel, HttpRequest request);
   [[nodiscard]] HttpResponse status();
 
   const AppraisalPolicy policy_;

@@ -59,6 +59,14 @@ class HttpClient {
   // answer without it; other answers are returned whole. What the sink got counts only once this
   // returns without error: a body that was cut off is kClosed or kHttpMalformed.
   Result<HttpResponse> request_streamed(const HttpRequest& request, const BodySink& sink);
+  // begin sends one request and returns as soon as the head of the answer is there. The body of a
+  // 2xx answer follows by next_piece; other answers are returned whole. Until a body was read to
+  // its end the connection is not open; whoever stops reading gives it up.
+  Result<HttpResponse> begin(const HttpRequest& request);
+  // next_piece waits for what comes next of that body, appends it and returns whether more may
+  // follow. What it gave counts only when false came: a body that was cut off is kClosed or
+  // kHttpMalformed. The time limit is for each piece.
+  Result<bool> next_piece(Bytes& out);
   [[nodiscard]] const ConnectionInfo& info() const;
   // open says whether another request may be sent. It looks at the connection without waiting: one
   // that the server ended while nothing was asked is not open.
