@@ -63,6 +63,7 @@ Result<std::unique_ptr<HttpServer>> start_server(const WorkerConfig& config,
   options.port = config.listen.port;
   options.handler_threads = config.handler_threads;
   options.at_once = is_health_check;
+  options.intake = [&worker](const HttpRequest& head) { return worker.intake(head); };
   options.tls = worker.tls_identity();
   options.ask_client_certificate = worker.judges_peers();
   options.on_closed = [&worker](std::uint64_t id) { worker.forget_connection(id); };
@@ -80,6 +81,7 @@ Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& conf
   options.port = config.listen_sealed->port;
   options.handler_threads = config.handler_threads;
   options.at_once = is_health_check;
+  options.intake = [&worker](const HttpRequest& head) { return worker.intake(head); };
   return HttpServer::start(std::move(options),
                            [&worker](const HttpRequest& request, const ConnectionInfo& info) {
                              return worker.handle_in_the_open(request, info);

@@ -285,10 +285,12 @@ Whole::Whole(std::uint64_t lease_seconds) : broker_(clock_, random_, lease_secon
 
 void Whole::start(const WorkerConfig& config) {
   worker_ = boot(config).value();
-  server_ = serve(worker_->tls_identity(),
-                  [this](const HttpRequest& request, const ConnectionInfo& connection) {
-                    return worker_->handle(request, connection);
-                  });
+  server_ = serve(
+      worker_->tls_identity(),
+      [this](const HttpRequest& request, const ConnectionInfo& connection) {
+        return worker_->handle(request, connection);
+      },
+      [this](const HttpRequest& head) { return worker_->intake(head); });
   worker_->on_new_identity(
       [this](TlsIdentity identity) { ASSERT_TRUE(server_->set_identity(std::move(identity))); });
 }
@@ -307,8 +309,9 @@ Result<std::unique_ptr<AttestedWorker>> Whole::boot(const WorkerConfig& config) 
   return AttestedWorker::boot(config, {clock_, random_, processor_, broker_, engines()});
 }
 
-std::unique_ptr<HttpServer> Whole::serve(TlsIdentity identity, HttpHandler handler) {
+std::unique_ptr<HttpServer> Whole::serve(TlsIdentity identity, HttpHandler handler, Intake intake) {
   ServerOptions options;
+  options.intake = std::move(intake);
   options.limits.max_body = std::size_t{1} << 20;
   options.tls = std::move(identity);
   options.ask_client_certificate = true;

@@ -136,7 +136,9 @@ class Whole : public ::testing::Test {
   void start(const WorkerConfig& config);
   Result<std::unique_ptr<AttestedWorker>> boot(const WorkerConfig& config);
   // serve starts a server; of tests that play somebody in the middle.
-  static std::unique_ptr<HttpServer> serve(TlsIdentity identity, HttpHandler handler);
+  using Intake = std::function<std::shared_ptr<BodyIntake>(const HttpRequest& head)>;
+  static std::unique_ptr<HttpServer> serve(TlsIdentity identity, HttpHandler handler,
+                                           Intake intake = {});
 
   ConnectOutcome connect(std::uint16_t port, const PolicySays& says = {});
   ConnectOutcome connect(const PolicySays& says = {}) { return connect(server_->port(), says); }

@@ -7,10 +7,12 @@
 #include <boost/beast/http/message.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "ensconce/base/bytes.h"
 #include "ensconce/base/secret.h"
+#include "ensconce/net/http.h"
 
 namespace ensconce::internal {
 
@@ -62,21 +64,38 @@ class BodySink {
     return true;
   }
 
+  // through lets an intake make the body of what arrives: append then keeps a piece until feed
+  // gives it on.
+  void through(BodyIntake* intake) { intake_ = intake; }
+  [[nodiscard]] bool pending() const { return !pending_.empty(); }
+  [[nodiscard]] std::unique_ptr<HttpResponse> feed() {
+    auto refused = intake_->take(pending_, body_);
+    wipe(pending_.data(), pending_.size());
+    pending_.clear();
+    return refused;
+  }
+
   // append takes a piece of a body whose length is not known. The parser keeps the whole within
   // max_body.
   [[nodiscard]] bool append(ByteView piece) {
-    const std::size_t len = body_.size() + piece.size();
+    taken_ += piece.size();
+    const std::size_t len = taken_;
     if (len > share_ && !reserve(std::max(len, std::min(2 * share_, max_body_)))) {
       return false;
     }
-    body_.insert(body_.end(), piece.begin(), piece.end());
+    Bytes& to = intake_ != nullptr ? pending_ : body_;
+    to.insert(to.end(), piece.begin(), piece.end());
     return true;
   }
 
   // drop wipes and frees the body and gives its share back.
   void drop() {
-    wipe(body_.data(), body_.size());
-    Bytes().swap(body_);
+    for (Bytes* bytes : {&body_, &pending_}) {
+      wipe(bytes->data(), bytes->size());
+      Bytes().swap(*bytes);
+    }
+    intake_ = nullptr;
+    taken_ = 0;
     if (share_ > 0) {
       budget_.give_back(std::exchange(share_, 0));
     }
@@ -87,6 +106,9 @@ class BodySink {
   Bytes& body_;
   const std::size_t max_body_;
   std::size_t share_ = 0;
+  std::size_t taken_ = 0;  // of what arrived
+  BodyIntake* intake_ = nullptr;
+  Bytes pending_;  // a piece for it
 };
 
 // over_budget is what SinkBody ends parsing with when the budget has not enough.

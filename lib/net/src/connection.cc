@@ -182,6 +182,9 @@ class HttpConnection final : public Connection,
       if (ec && ec != http::error::need_more) {
         return refuse(refusal_of(ec));
       }
+      if (sink_.pending()) {
+        return feed_intake();
+      }
       if (done()) {
         break;
       }
@@ -214,6 +217,12 @@ class HttpConnection final : public Connection,
       if (!sink_.reserve(body_len_)) {
         return refuse(kBusy);
       }
+    }
+    if (chunked || len > 0) {
+      request_.intake = host_.intake(request_);
+      sink_.through(request_.intake.get());
+    }
+    if (!chunked && request_.intake == nullptr) {
       const std::size_t have = std::min(body_len_, buffer_.size());
       const auto* data = static_cast<const std::uint8_t*>(buffer_.data().data());
       request_.body.assign(data, data + have);
@@ -232,6 +241,9 @@ class HttpConnection final : public Connection,
   }
 
   Io read_body() {
+    if (request_.intake != nullptr) {
+      return read_for_intake();
+    }
     Bytes& body = request_.body;
     while (filled_ < body_len_) {
       if (filled_ == body.size()) {
@@ -244,6 +256,61 @@ class HttpConnection final : public Connection,
       filled_ += in.len;
     }
     return dispatch();
+  }
+
+  Io read_for_intake() {
+    while (!sink_.pending()) {
+      if (filled_ == body_len_) {
+        return dispatch();
+      }
+      if (buffer_.size() == 0) {
+        const auto room = buffer_.prepare(std::min(body_len_ - filled_, kReadStep));
+        const Transfer in = stream_.read(room.data(), room.size());
+        if (in.outcome != Io::kDone) {
+          return in.outcome == Io::kEnd ? finish() : in.outcome;
+        }
+        buffer_.commit(in.len);
+      }
+      const std::size_t have = std::min(body_len_ - filled_, buffer_.size());
+      if (!sink_.append({static_cast<const std::uint8_t*>(buffer_.data().data()), have})) {
+        return refuse(kBusy);
+      }
+      buffer_.consume(have);
+      filled_ += have;
+    }
+    return feed_intake();
+  }
+
+  // feed_intake gives on what arrived: on this thread once it is known to cost little.
+  Io feed_intake() {
+    if (!request_.intake->settled() && !host_.inline_handlers()) {
+      before_feed_ = deadline_;
+      return hand_over(&HttpConnection::run_intake, &HttpConnection::after_intake);
+    }
+    run_intake();
+    if (refused_ != nullptr) {
+      refuse_by_intake();
+    }
+    return Io::kDone;
+  }
+
+  void run_intake() { refused_ = sink_.feed(); }
+
+  void after_intake() {
+    state_ = after_head_;
+    set_deadline(
+        std::chrono::duration_cast<std::chrono::milliseconds>(before_feed_ - Clock::now()));
+    if (refused_ != nullptr) {
+      refuse_by_intake();
+    }
+  }
+
+  void refuse_by_intake() {
+    sink_.drop();
+    request_.intake.reset();
+    keep_alive_ = false;
+    answer_ = std::move(*std::exchange(refused_, nullptr));
+    prepare_response();
   }
 
   Io on_chunks() {
@@ -285,12 +352,15 @@ class HttpConnection final : public Connection,
   [[nodiscard]] bool take() { return !taken_.exchange(true, std::memory_order_acq_rel); }
 
   void run_handler() {
-    answer_ = host_.handle(request_, info_);
+    auto refused = request_.intake != nullptr ? request_.intake->finish(request_.body) : nullptr;
+    answer_ = refused != nullptr ? std::move(*refused) : host_.handle(request_, info_);
     sink_.drop();
+    request_.intake.reset();
   }
 
   Io refuse(const Refusal& why) {
     sink_.drop();
+    request_.intake.reset();
     keep_alive_ = false;
     answer_ = json_error(why.status, why.message);
     prepare_response();
@@ -373,6 +443,7 @@ class HttpConnection final : public Connection,
     idle_ = false;
     parser_.reset();
     sink_.drop();
+    request_.intake.reset();
     out_.drop();
     stream_.end_tls();
     if (!stream_.end_sending()) {
@@ -457,7 +528,9 @@ class HttpConnection final : public Connection,
   HttpRequest request_;
   BodySink sink_;  // fills request_.body
   std::atomic<bool> taken_ = false;
-  HttpResponse answer_;  // from the handler to out_
+  std::unique_ptr<HttpResponse> refused_;  // by the intake
+  Clock::time_point before_feed_;          // the deadline while it waits for a handler thread
+  HttpResponse answer_;                    // from the handler to out_
   Outgoing out_;
   std::size_t body_len_ = 0;
   std::size_t filled_ = 0;

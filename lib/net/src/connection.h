@@ -23,6 +23,8 @@ class ConnectionHost {
   [[nodiscard]] virtual bool inline_handlers() const = 0;
   // at_once says that this request's handler runs without a handler thread.
   [[nodiscard]] virtual bool at_once(const HttpRequest& request) const = 0;
+  // intake is who takes the body of this request, or null.
+  [[nodiscard]] virtual std::shared_ptr<BodyIntake> intake(const HttpRequest& head) const = 0;
   virtual boost::asio::thread_pool& pool() = 0;
   virtual BodyBudget& body_budget() = 0;
   [[nodiscard]] virtual HttpResponse handle(const HttpRequest& request,

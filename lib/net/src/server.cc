@@ -70,6 +70,9 @@ class HttpServer::Impl final : public internal::ConnectionHost {
   [[nodiscard]] bool at_once(const HttpRequest& request) const override {
     return inline_handlers() || (options_.at_once && options_.at_once(request));
   }
+  [[nodiscard]] std::shared_ptr<BodyIntake> intake(const HttpRequest& head) const override {
+    return options_.intake ? options_.intake(head) : nullptr;
+  }
   asio::thread_pool& pool() override { return pool_; }
   internal::BodyBudget& body_budget() override { return body_budget_; }
   [[nodiscard]] HttpResponse handle(const HttpRequest& request,

@@ -391,6 +391,10 @@ void AttestedWorker::run_maintenance(const std::stop_token& stop) {
   }
 }
 
+std::shared_ptr<BodyIntake> AttestedWorker::intake(const HttpRequest& head) {
+  return path_of(head.target) == kGatewayPath ? gateway_.intake(head) : nullptr;
+}
+
 HttpResponse AttestedWorker::handle(const HttpRequest& request, const ConnectionInfo& connection) {
   if (path_of(request.target) == kGatewayPath) {
     return gateway_.handle(request);

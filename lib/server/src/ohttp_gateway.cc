@@ -201,7 +201,81 @@ bool OhttpGateway::wants_key() const {
   return keys.current != nullptr && keys.current->filling();
 }
 
+namespace {
+
+// is_chunked is of the two media types that are sealed requests; nothing for others.
+std::optional<bool> is_chunked(const HttpRequest& outer) {
+  const std::string_view type = outer.headers.get("Content-Type").value_or("");
+  return type == kOhttpChunkedRequestType ? std::optional(true)
+         : type == kOhttpRequestType      ? std::optional(false)
+                                          : std::nullopt;
+}
+
+}  // namespace
+
+class OhttpGateway::Intake final : public BodyIntake {
+ public:
+  Intake(OhttpGateway& gateway, const HttpRequest& outer, bool chunked)
+      : gateway_(gateway),
+        keys_(gateway.keys()),
+        request_({keys_.current, keys_.previous}, outer.headers.get(kWorkerHeader), chunked),
+        chunked_(chunked) {}
+  ~Intake() override { wipe(plain_.data(), plain_.size()); }
+
+  std::unique_ptr<HttpResponse> take(ByteView piece, Bytes& body) override {
+    if (!request_.begun() && *gateway_.held_ > gateway_.limits_.max_held) {
+      return refused(Error(ServerError::kBusy, "answers that are slowly read hold too much memory"),
+                     body);
+    }
+    const Result<void> taken = request_.take(piece, body);
+    return taken ? nullptr : refused(taken.error(), body);
+  }
+  std::unique_ptr<HttpResponse> finish(Bytes& body) override {
+    const Result<void> finished = request_.finish(body);
+    if (!finished) {
+      return refused(finished.error(), body);
+    }
+    plain_ = std::move(body);
+    return nullptr;
+  }
+  [[nodiscard]] bool settled() const override { return request_.begun(); }
+  // Of a request that was finished.
+  [[nodiscard]] const SealedRequest& request() const { return request_; }
+  [[nodiscard]] bool chunked() const { return chunked_; }
+  Bytes take_plain() { return std::exchange(plain_, {}); }
+
+ private:
+  std::unique_ptr<HttpResponse> refused(const Error& error, Bytes& body) {
+    wipe(body.data(), body.size());
+    body.clear();
+    return std::make_unique<HttpResponse>(gateway_.refuse(error, keys_));
+  }
+
+  OhttpGateway& gateway_;
+  const Keys keys_;
+  SealedRequest request_;
+  const bool chunked_;
+  Bytes plain_;
+};
+
+HttpResponse OhttpGateway::refuse(const Error& error, const Keys& keys) {
+  HttpResponse out = refusal(error);
+  out.headers.set(std::string(kWorkerHeader), keys.current->worker_name());
+  return out;
+}
+
+std::shared_ptr<BodyIntake> OhttpGateway::intake(const HttpRequest& head) {
+  const std::optional<bool> chunked = is_chunked(head);
+  if (head.method != "POST" || !chunked) {
+    return nullptr;  // handle says why
+  }
+  return std::make_shared<Intake>(*this, head, *chunked);
+}
+
 HttpResponse OhttpGateway::handle(const HttpRequest& outer) {
+  if (auto* taken = dynamic_cast<Intake*>(outer.intake.get()); taken != nullptr) {
+    return answer_taken(*taken);
+  }
   const Keys keys = this->keys();
   if (outer.method == "GET") {
     HttpResponse out;
@@ -211,43 +285,31 @@ HttpResponse OhttpGateway::handle(const HttpRequest& outer) {
     out.body = write_key_configs({&keys.current->key().config, 1});
     return out;
   }
-  Result<HttpResponse> answered = open(outer, keys);
-  if (answered) {
-    return *std::move(answered);
-  }
-  HttpResponse out = refusal(answered.error());
-  out.headers.set(std::string(kWorkerHeader), keys.current->worker_name());
-  return out;
-}
-
-Result<HttpResponse> OhttpGateway::open(const HttpRequest& outer, const Keys& keys) {
   if (outer.method != "POST") {
-    return Error(ServerError::kMethod, "this path takes GET and POST");
+    return refuse(Error(ServerError::kMethod, "this path takes GET and POST"), keys);
   }
-  const std::string_view type = outer.headers.get("Content-Type").value_or("");
-  const bool chunked = type == kOhttpChunkedRequestType;
-  if (!chunked && type != kOhttpRequestType) {
-    return Error(ServerError::kMediaType, "expected " + std::string(kOhttpRequestType) + " or " +
-                                              std::string(kOhttpChunkedRequestType));
+  const std::optional<bool> chunked = is_chunked(outer);
+  if (!chunked) {
+    return refuse(
+        Error(ServerError::kMediaType, "expected " + std::string(kOhttpRequestType) + " or " +
+                                           std::string(kOhttpChunkedRequestType)),
+        keys);
   }
-  if (*held_ > limits_.max_held) {
-    return Error(ServerError::kBusy, "answers that are slowly read hold too much memory");
-  }
-  SealedRequest request({keys.current, keys.previous}, outer.headers.get(kWorkerHeader), chunked);
+  Intake whole(*this, outer, *chunked);
   Bytes body;
   body.reserve(outer.body.size());  // growing would leave copies of what was opened behind
-  Result<void> taken = request.take(outer.body, body);
-  if (taken) {
-    taken = request.finish(body);
+  std::unique_ptr<HttpResponse> refused = whole.take(outer.body, body);
+  if (refused == nullptr) {
+    refused = whole.finish(body);
   }
-  if (!taken) {
-    wipe(body.data(), body.size());
-    return taken.error();
-  }
-  HttpResponse inner = answer(std::move(body));
-  HttpResponse out = seal(request.opener(), std::move(inner), chunked);
+  return refused != nullptr ? std::move(*refused) : answer_taken(whole);
+}
+
+HttpResponse OhttpGateway::answer_taken(Intake& intake) {
+  HttpResponse inner = answer(intake.take_plain());
+  HttpResponse out = seal(intake.request().opener(), std::move(inner), intake.chunked());
   // The key that opened it, also when it is the previous one: by that name the client asks on.
-  out.headers.set(std::string(kWorkerHeader), request.key().worker_name());
+  out.headers.set(std::string(kWorkerHeader), intake.request().key().worker_name());
   return out;
 }
 

@@ -30,6 +30,8 @@ class SealedRequest {
   // finish takes the end of the message and makes `body` all of its plaintext.
   Result<void> finish(Bytes& body);
 
+  // begun says that the request is for a key of ours, was not here before, and is being opened.
+  [[nodiscard]] bool begun() const { return opener_.has_value(); }
   // Of a request that was finished.
   [[nodiscard]] const OhttpRequestOpener& opener() const { return *opener_; }
   [[nodiscard]] const GatewayKey& key() const { return *key_; }

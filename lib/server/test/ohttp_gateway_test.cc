@@ -7,6 +7,8 @@
 #include <thread>
 
 #include "ensconce/codec/json.h"
+#include "ensconce/net/client.h"
+#include "ensconce/net/server.h"
 #include "ensconce/server/error.h"
 #include "freed_memory.h"
 
@@ -218,6 +220,82 @@ TEST_F(OhttpGatewayTest, NothingOfARequestStaysBehind) {
       EXPECT_EQ(test::FreedMemory::found(), 0U) << request.path << chunked;
     }
   }
+}
+
+// ---- As they arrive ----------------------------------------------------------------------------
+
+class GatewayServer : public OhttpGatewayTest {
+ protected:
+  GatewayServer() {
+    ServerOptions options;
+    options.intake = [this](const HttpRequest& head) { return gateway_.intake(head); };
+    server_ = HttpServer::start(std::move(options), [this](const HttpRequest& request,
+                                                           const ConnectionInfo&) {
+                return gateway_.handle(request);
+              }).value();
+  }
+  HttpResponse ask(const HttpRequest& request) {
+    auto client = HttpClient::connect({"http", "127.0.0.1", server_->port(), "/"}).value();
+    return client->request(request).value();
+  }
+  // A source that gives a first piece, and waits for the answer before the next.
+  class Waiting final : public BodySource {
+   public:
+    Waiting(Bytes first, std::size_t more) : first_(std::move(first)), more_(more) {}
+    Result<bool> next(Bytes& out) override {
+      if (!first_.empty()) {
+        out = std::exchange(first_, {});
+        return true;
+      }
+      out = Bytes(std::min<std::size_t>(more_, 65'536), 'x');
+      more_ -= out.size();
+      sent += out.size();
+      return more_ > 0;
+    }
+    std::size_t sent = 0;
+
+   private:
+    Bytes first_;
+    std::size_t more_;
+  };
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(GatewayServer, AnswersWhatItTookInAsWhatCameWhole) {
+  for (const bool chunked : {false, true}) {
+    const HttpRequest request = sealed(chunked);
+    const HttpResponse answer = ask(request);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.headers.get("Content-Type"),
+              chunked ? kOhttpChunkedResponseType : kOhttpResponseType);
+    EXPECT_EQ(title(ask(request)), "ohttp.replayed");
+  }
+  EXPECT_EQ(answered_, 2);
+  HttpRequest cut = sealed(true);
+  cut.body.resize(cut.body.size() - 20);
+  EXPECT_EQ(title(ask(cut)), "ohttp.truncated");
+  EXPECT_EQ(answered_, 2);
+}
+
+TEST_F(GatewayServer, RefusesBeforeTheRestIsRead) {
+  const HttpRequest genuine = sealed(true);
+  ASSERT_EQ(ask(genuine).status, 200);
+  HttpRequest foreign = sealed(true);
+  foreign.body[0] ^= 1;  // its key_id
+  const std::vector<std::pair<HttpRequest, std::string>> cases{
+      {genuine, "ohttp.replayed"},
+      {foreign, "ohttp.foreign_key"},
+      {garbage(sealed(true)), "ohttp.decrypt"},
+  };
+  for (const auto& [from, why] : cases) {
+    const auto rest = std::make_shared<Waiting>(
+        Bytes(from.body.begin(), from.body.begin() + 7 + 32 + 1 + 5 + 16), std::size_t{1} << 30);
+    HttpRequest request{"POST", from.target, from.headers, {}, nullptr};
+    request.stream = rest;
+    EXPECT_EQ(title(ask(request)), why);
+    EXPECT_LT(rest->sent, std::size_t{64} << 20) << why;
+  }
+  EXPECT_EQ(answered_, 1);
 }
 
 // ---- Slow readers ------------------------------------------------------------------------------

@@ -55,6 +55,30 @@ class BodySource {
   virtual Result<bool> next(Bytes& out) = 0;
 };
 
+struct HttpResponse;
+
+// BodyIntake takes a request's body at a server as it arrives, in place of its being kept: what it
+// makes of it becomes the request's body. One for each request; an answer from it refuses the
+// request, and the handler never sees it.
+class BodyIntake {
+ public:
+  BodyIntake() = default;
+  virtual ~BodyIntake() = default;
+  BodyIntake(const BodyIntake&) = delete;
+  BodyIntake& operator=(const BodyIntake&) = delete;
+
+  // take appends to `body` what the next piece stands for: at no time more than was taken, so that
+  // nothing grows, and the budget for bodies covers it. A refusal ends the connection: the rest is
+  // not read.
+  virtual std::unique_ptr<HttpResponse> take(ByteView piece, Bytes& body) = 0;
+  // finish is called when the body has come whole, where the handler runs, before it. It may take
+  // the body's memory for itself until the handler returns.
+  virtual std::unique_ptr<HttpResponse> finish(Bytes& body) = 0;
+  // settled says that further pieces cost little more than to be read. Until then pieces are taken
+  // where handlers run.
+  [[nodiscard]] virtual bool settled() const = 0;
+};
+
 struct HttpRequest {
   std::string method;
   std::string target;  // origin form: path, and query after '?'
@@ -62,6 +86,8 @@ struct HttpRequest {
   Bytes body;
   // To be sent in place of `body`, and used up by it. Null in what a server hands to its handler.
   std::shared_ptr<BodySource> stream = nullptr;
+  // What took the body, in what a server hands to its handler; else null.
+  std::shared_ptr<BodyIntake> intake = nullptr;
 };
 
 struct HttpResponse {

@@ -51,6 +51,9 @@ struct ServerOptions {
   // check's: it is then answered on the connection's own thread, also while every handler is busy.
   // Absent: of none.
   std::function<bool(const HttpRequest&)> at_once;
+  // Asked with the head of each request that has a body: who takes it as it arrives. Null, and
+  // absent: it is kept and handed to the handler whole. It runs on the connection's own thread.
+  std::function<std::shared_ptr<BodyIntake>(const HttpRequest& head)> intake;
   ServerLimits limits;
   std::optional<TlsIdentity> tls;  // absent: plain HTTP
   // Asks each client for a certificate and requires none. Whatever is shown is taken, issued by

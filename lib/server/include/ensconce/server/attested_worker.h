@@ -65,6 +65,8 @@ class AttestedWorker {
   // handle answers one request: evidence, served list, the Open Inference Protocol, OpenAI's API
   // (under /v1/), or a sealed request for any of these.
   [[nodiscard]] HttpResponse handle(const HttpRequest& request, const ConnectionInfo& connection);
+  // intake is for the server: it opens sealed requests as they arrive.
+  [[nodiscard]] std::shared_ptr<BodyIntake> intake(const HttpRequest& head);
   // handle_in_the_open answers on a listener without TLS of our own, behind somebody else's
   // balancer: evidence, sealed requests and health, and a refusal for everything else.
   [[nodiscard]] HttpResponse handle_in_the_open(const HttpRequest& request,

@@ -83,9 +83,14 @@ class OhttpGateway {
   // wants_key says that the current key should be replaced before its time.
   [[nodiscard]] bool wants_key() const;
 
-  // handle answers GET (the key configurations) and POST (a sealed request). What it refuses in the
-  // open are a foreign or full key, a replay and what does not decrypt; every other answer is
-  // sealed.
+  // intake opens a sealed request as it arrives: a foreign key, a replay, and a first chunk that
+  // does not open are refused before the rest is read, and of one in chunks only the plaintext is
+  // held. Null for what is no sealed request. handle answers what it took. It borrows the gateway.
+  [[nodiscard]] std::shared_ptr<BodyIntake> intake(const HttpRequest& head);
+
+  // handle answers GET (the key configurations) and POST (a sealed request, whole or taken in).
+  // What it refuses in the open are a foreign or full key, a replay and what does not decrypt;
+  // every other answer is sealed.
   [[nodiscard]] HttpResponse handle(const HttpRequest& outer);
 
  private:
@@ -93,8 +98,10 @@ class OhttpGateway {
     std::shared_ptr<GatewayKey> current;
     std::shared_ptr<GatewayKey> previous;
   };
+  class Intake;
   [[nodiscard]] Keys keys() const;
-  Result<HttpResponse> open(const HttpRequest& outer, const Keys& keys);
+  HttpResponse refuse(const Error& error, const Keys& keys);
+  HttpResponse answer_taken(Intake& intake);
   HttpResponse answer(Bytes bhttp);
   HttpResponse seal(const OhttpRequestOpener& opener, HttpResponse inner, bool chunked);
 

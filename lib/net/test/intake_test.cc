@@ -1,0 +1,172 @@
+// Bodies that somebody takes as they arrive.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+
+#include "ensconce/net/client.h"
+#include "ensconce/net/server.h"
+#include "tls_fixture.h"
+
+namespace ensconce {
+namespace {
+
+using test::dial;
+using test::local;
+using test::read_until_closed;
+using test::send_text;
+
+// Upper makes capitals of what comes, and refuses '!' at once and '?' at the end.
+class Upper final : public BodyIntake {
+ public:
+  explicit Upper(std::atomic<int>& alive) : alive_(alive) { ++alive_; }
+  ~Upper() override { --alive_; }
+  std::unique_ptr<HttpResponse> take(ByteView piece, Bytes& body) override {
+    EXPECT_FALSE(piece.empty());
+    settled_ = true;
+    for (const std::uint8_t c : piece) {
+      if (c == '!') {
+        return std::make_unique<HttpResponse>(json_error(418, "at once"));
+      }
+      asks_ = asks_ || c == '?';
+      if (c != ' ') {
+        body.push_back(c >= 'a' && c <= 'z' ? static_cast<std::uint8_t>(c - 'a' + 'A') : c);
+      }
+    }
+    return nullptr;
+  }
+  std::unique_ptr<HttpResponse> finish(Bytes& body) override {
+    if (asks_) {
+      return std::make_unique<HttpResponse>(json_error(418, "at the end"));
+    }
+    taken_ = std::move(body);
+    return nullptr;
+  }
+  [[nodiscard]] bool settled() const override { return settled_; }
+  [[nodiscard]] const Bytes& taken() const { return taken_; }
+
+ private:
+  std::atomic<int>& alive_;
+  bool settled_ = false;
+  bool asks_ = false;
+  Bytes taken_;
+};
+
+class Intake : public ::testing::TestWithParam<unsigned> {
+ protected:
+  Intake() {
+    ServerOptions options;
+    options.handler_threads = GetParam();
+    options.limits.max_body_bytes_in_flight = std::size_t{4} * 1024 * 1024;
+    options.intake = [this](const HttpRequest& head) -> std::shared_ptr<BodyIntake> {
+      return head.target == "/upper" ? std::make_shared<Upper>(alive_) : nullptr;
+    };
+    server_ = HttpServer::start(std::move(options), [this](const HttpRequest& request,
+                                                           const ConnectionInfo&) {
+                ++handled_;
+                HttpResponse out;
+                if (auto* upper = dynamic_cast<Upper*>(request.intake.get())) {
+                  out.body = upper->taken();
+                } else {
+                  out.body = request.body;
+                }
+                return out;
+              }).value();
+  }
+  HttpResponse post(HttpClient& client, Bytes body, bool chunked) {
+    class Source final : public BodySource {
+     public:
+      explicit Source(Bytes bytes) : bytes_(std::move(bytes)) {}
+      Result<bool> next(Bytes& out) override {
+        const std::size_t len = std::min<std::size_t>(bytes_.size() - at_, 100'000);
+        out.assign(bytes_.begin() + static_cast<std::ptrdiff_t>(at_),
+                   bytes_.begin() + static_cast<std::ptrdiff_t>(at_ + len));
+        at_ += len;
+        return at_ < bytes_.size();
+      }
+
+     private:
+      Bytes bytes_;
+      std::size_t at_ = 0;
+    };
+    HttpRequest request{"POST", "/upper", {}, {}, nullptr};
+    if (chunked) {
+      request.stream = std::make_shared<Source>(std::move(body));
+    } else {
+      request.body = std::move(body);
+    }
+    return client.request(request).value();
+  }
+  [[nodiscard]] HttpClient& client() {
+    client_ = HttpClient::connect(local("http", server_->port())).value();
+    return *client_;
+  }
+
+  std::atomic<int> alive_ = 0;
+  std::atomic<int> handled_ = 0;
+  std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<HttpClient> client_;
+};
+
+TEST_P(Intake, MakesTheBodyOfWhatArrives) {
+  HttpClient& one = client();
+  for (const bool chunked : {false, true}) {
+    for (const std::size_t len : {std::size_t{1}, std::size_t{5}, std::size_t{3'000'000}}) {
+      EXPECT_EQ(post(one, Bytes(len, 'a'), chunked).body, Bytes(len, 'A'));
+      EXPECT_EQ(alive_, 0);
+    }
+  }
+  HttpRequest other{"POST", "/other", {}, to_bytes("abc"), nullptr};
+  EXPECT_EQ(as_text(one.request(other)->body), "abc");
+  EXPECT_TRUE(one.open());
+}
+
+TEST_P(Intake, RefusesBeforeTheRestIsSent) {
+  for (const char* framing : {"Content-Length: 1000000", "Transfer-Encoding: chunked"}) {
+    const Fd fd = dial(server_->port());
+    send_text(fd, std::string("POST /upper HTTP/1.1\r\nHost: h\r\n") + framing + "\r\n\r\n");
+    send_text(fd, framing[0] == 'C' ? "abc!" : "4\r\nabc!\r\n");  // and no more
+    const std::string answer = read_until_closed(fd);
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 418") << framing;
+    EXPECT_NE(answer.find("at once"), std::string::npos);
+    EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+  }
+  EXPECT_EQ(handled_, 0);
+}
+
+TEST_P(Intake, RefusesAtTheEndAndTheConnectionLivesOn) {
+  HttpClient& one = client();
+  for (const bool chunked : {false, true}) {
+    EXPECT_EQ(post(one, to_bytes("abc?"), chunked).status, 418);
+    EXPECT_TRUE(one.open());
+  }
+  EXPECT_EQ(handled_, 0);
+  EXPECT_EQ(alive_, 0);
+}
+
+TEST_P(Intake, IsGoneWithTheConnection) {
+  {
+    const Fd fd = dial(server_->port());
+    send_text(fd, "POST /upper HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc");
+    ::shutdown(fd.get(), SHUT_WR);
+    read_until_closed(fd);
+  }
+  server_->stop();
+  EXPECT_EQ(alive_, 0);
+  EXPECT_EQ(handled_, 0);
+}
+
+TEST_P(Intake, CountsAgainstTheBudget) {
+  HttpRequest large{"POST", "/upper", {}, Bytes(std::size_t{5} * 1024 * 1024, 'a'), nullptr};
+  const auto answer = client().request(large);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 503);
+  HttpClient& one = client();
+  EXPECT_EQ(post(one, Bytes(std::size_t{3} * 1024 * 1024, 'a'), false).status, 200);
+}
+
+INSTANTIATE_TEST_SUITE_P(OnThreads, Intake, ::testing::Values(0U, 2U));
+
+}  // namespace
+}  // namespace ensconce
