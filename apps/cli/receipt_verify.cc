@@ -8,11 +8,11 @@
 #include "ensconce/attestation/result/render.h"
 #include "ensconce/base/file.h"
 #include "ensconce/base/printable.h"
+#include "ensconce/client/saved_message.h"
 #include "ensconce/crypto/cose.h"
 #include "evidence_input.h"
 #include "receipt_commands.h"
 #include "receipt_files.h"
-#include "receipt_message.h"
 
 namespace ensconce::cli {
 

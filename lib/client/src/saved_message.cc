@@ -1,8 +1,8 @@
-#include "receipt_message.h"
+#include "ensconce/client/saved_message.h"
 
 #include <optional>
 
-namespace ensconce::cli {
+namespace ensconce {
 
 namespace {
 
@@ -92,4 +92,4 @@ Result<HttpResponse> parse_saved_response(ByteView file) {
   return out;
 }
 
-}  // namespace ensconce::cli
+}  // namespace ensconce
