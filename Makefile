@@ -53,7 +53,7 @@ test-tsan:
 
 bench:
 	@setup/setup.sh build
-	@setup/build.sh bench
+	@programs=$$(bench/run --programs $(BENCH)) && setup/build.sh bench $$programs
 	@bench/run $(BENCH)
 
 fuzz:
