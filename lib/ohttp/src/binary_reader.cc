@@ -146,8 +146,8 @@ Result<void> BinaryResponseReader::finish() {
   switch (state_) {
     case State::kHead: {
       ByteReader reader(held_);
-      ENSC_TRY_ASSIGN(known_, read_framing(reader, kKnownResponse, kIndeterminateResponse));
-      const Result<int> status = read_status(reader, known_);
+      const auto known = read_framing(reader, kKnownResponse, kIndeterminateResponse);
+      const auto status = known ? read_status(reader, *known) : Result<int>(known.error());
       if (!status || reader.remaining() > 0) {
         return cut_off();
       }
