@@ -5,8 +5,10 @@
 
 #include "cli.h"
 #include "ensconce/base/file.h"
+#include "ensconce/base/printable.h"
 #include "ensconce/client/attested_client.h"
 #include "ensconce/codec/json.h"
+#include "ensconce/codec/utf8.h"
 #include "receipt_files.h"
 #include "verdict.h"
 
@@ -72,18 +74,32 @@ json::Array values_of(const Tensor& tensor) {
   return out;
 }
 
+// shown replaces what is no UTF-8, and the control characters C0, DEL and C1.
+std::string shown(std::string_view text) {
+  if (!is_utf8(text)) {
+    return printable(text, text.size());
+  }
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<std::uint8_t>(text[i]);
+    const bool c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<std::uint8_t>(text[i + 1]) < 0xa0;
+    out += byte < 0x20 || byte == 0x7f || c1 ? '?' : text[i];
+    i += c1 ? 1 : 0;
+  }
+  return out;
+}
+
 // Prints the output "text" as it is, a line an element. What a terminal would take for a command
 // is not shown: the worker is trusted with the input, not with our screen.
 Result<void> print_lines(std::span<const Tensor> outputs) {
   const Tensor* text = find_tensor(outputs, "text");
   if (text == nullptr || text->type() != DataType::kBytes) {
-    return Error(BaseError::kInvalidArgument, "--lines prints the output \"text\", and the model gave none");
+    return Error(BaseError::kInvalidArgument,
+                 "--lines prints the output \"text\", and the model gave none");
   }
   for (std::size_t i = 0; i < text->num_elements(); ++i) {
-    for (const std::uint8_t byte : text->element(i)) {
-      std::putchar(byte < 0x20 || byte == 0x7f ? '?' : byte);
-    }
-    std::putchar('\n');
+    std::puts(shown(as_text(text->element(i))).c_str());
   }
   return ok();
 }

@@ -51,18 +51,13 @@ Result<ExpectedBroker> expected_broker(const WorkerConfig& config) {
   return out;
 }
 
-// A probe is answered also while every handler computes.
-bool is_health_check(const HttpRequest& request) {
-  return request.method == "GET" && path_of(request.target).starts_with("/v2/health/");
-}
-
 Result<std::unique_ptr<HttpServer>> start_server(const WorkerConfig& config,
                                                  AttestedWorker& worker) {
   ServerOptions options;
   options.address = config.listen.address;
   options.port = config.listen.port;
   options.handler_threads = config.handler_threads;
-  options.at_once = is_health_check;
+  options.at_once = AttestedWorker::answers_at_once;
   options.intake = [&worker](const HttpRequest& head) { return worker.intake(head); };
   options.tls = worker.tls_identity();
   options.ask_client_certificate = worker.judges_peers();
@@ -80,7 +75,7 @@ Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& conf
   options.address = config.listen_sealed->address;
   options.port = config.listen_sealed->port;
   options.handler_threads = config.handler_threads;
-  options.at_once = is_health_check;
+  options.at_once = AttestedWorker::answers_at_once;
   options.intake = [&worker](const HttpRequest& head) { return worker.intake(head); };
   return HttpServer::start(std::move(options),
                            [&worker](const HttpRequest& request, const ConnectionInfo& info) {

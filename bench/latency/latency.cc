@@ -2,6 +2,7 @@
 // in turn, each over a connection of its own that stays open, so that a machine that is busy now
 // and then is busy for all of them, and prints what each asking took.
 
+#include <onnxruntime_cxx_api.h>
 #include <time.h>  // NOLINT(modernize-deprecated-headers): clock_gettime is not in <ctime>.
 
 #include <algorithm>
@@ -34,10 +35,13 @@ constexpr const char* kUsage =
     "ensconce-bench-latency: ask the same of several sides in turn, and print what each took.\n"
     "\n"
     "usage: ensconce-bench-latency --model NAME [--image FILE | --text TEXT …]\n"
-    "         [--engine DIRECTORY] [--plain URL] [--tls URL] [--ohttp URL] [--policy client.toml]\n"
+    "         [--engine DIRECTORY | --task DIRECTORY] [--plain URL] [--tls URL] [--ohttp URL] "
+    "[--policy client.toml]\n"
     "         [--plain-pid N] [--worker-pid N] [--pairs 500] [--warm-up 10]\n"
     "\n"
-    "Sides: `engine` runs the model directory in this process, `plain` asks ensconce-bench-plain,\n"
+    "Sides: `engine` is in this process: with --engine ONNX Runtime as it comes, with --task the "
+    "model\n"
+    "directory's task as the worker runs it. `plain` asks ensconce-bench-plain,\n"
     "`tls` and `ohttp` an attested worker. Without an image or a text, inputs are made by the "
     "engine's\n"
     "specs: pseudo-random bytes, and ones. With the servers' process ids it counts their processor "
@@ -90,10 +94,11 @@ class Side {
   virtual Result<Outputs> ask(std::vector<Tensor> inputs) = 0;
 };
 
-class EngineSide final : public Side {
+// The task of a model directory in this process: our reading of inputs, our settings of the engine.
+class TaskSide final : public Side {
  public:
-  static Result<std::unique_ptr<EngineSide>> load(const std::string& folder) {
-    auto out = std::unique_ptr<EngineSide>(new EngineSide);
+  static Result<std::unique_ptr<TaskSide>> load(const std::string& folder) {
+    auto out = std::unique_ptr<TaskSide>(new TaskSide);
     ENSC_TRY_ASSIGN(out->engines_, make_onnxruntime());
     ENSC_TRY_ASSIGN(out->model_, load_directory(folder, *out->engines_, {}));
     return out;
@@ -102,12 +107,74 @@ class EngineSide final : public Side {
     ENSC_TRY_ASSIGN(const std::vector<Tensor> outputs, model_->infer(std::move(inputs), {}));
     return outputs_of(outputs);
   }
-  [[nodiscard]] const Model& model() const { return *model_; }
 
  private:
-  EngineSide() = default;
+  TaskSide() = default;
   std::unique_ptr<EngineFactory> engines_;
   std::unique_ptr<Model> model_;
+};
+
+// ONNX Runtime as it comes, but for one thread: its own allocator, nothing wiped.
+class EngineSide final : public Side {
+ public:
+  explicit EngineSide(const fs::path& graph)
+      : env_(ORT_LOGGING_LEVEL_ERROR, "bench"), session_(env_, graph.c_str(), options()) {}
+
+  // filled makes inputs of the graph's specs.
+  Result<std::vector<Input>> filled() const {
+    std::vector<Input> out;
+    SeededRandom random(1);
+    const std::vector<std::string> names = session_.GetInputNames();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const Ort::TypeInfo type = session_.GetInputTypeInfo(i);
+      const auto info = type.GetTensorTypeAndShapeInfo();
+      const std::size_t count = info.GetElementCount();
+      Input input{names[i], DataType::kUint8, info.GetShape(), {Bytes(count)}};
+      if (info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8) {
+        random.fill(input.elements.front());
+      } else if (info.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64) {
+        input.type = DataType::kInt64;
+        input.elements.front().resize(count * 8);
+        for (std::size_t k = 0; k < count * 8; k += 8) {
+          input.elements.front()[k] = 1;
+        }
+      } else {
+        return Error(BaseError::kInvalidArgument, "only UINT8 and INT64 inputs can be made up");
+      }
+      out.push_back(std::move(input));
+    }
+    return out;
+  }
+
+  Result<Outputs> ask(std::vector<Tensor> inputs) override {
+    std::vector<const char*> names;
+    std::vector<Ort::Value> values;
+    for (const Tensor& input : inputs) {
+      names.push_back(input.name().c_str());
+      values.push_back(Ort::Value::CreateTensor(
+          memory_, const_cast<std::uint8_t*>(input.data().data()), input.data().size(),
+          input.shape().data(), input.shape().size(),
+          input.type() == DataType::kUint8 ? ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8
+                                           : ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64));
+    }
+    const std::array<const char*, 1> wanted{"output"};
+    const std::vector<Ort::Value> got =
+        session_.Run(Ort::RunOptions(nullptr), names.data(), values.data(), values.size(),
+                     wanted.data(), wanted.size());
+    const auto* data = static_cast<const std::uint8_t*>(got[0].GetTensorRawData());
+    const std::size_t len = got[0].GetTensorTypeAndShapeInfo().GetElementCount() * sizeof(float);
+    return Outputs{{"output", Bytes(data, data + len)}};
+  }
+
+ private:
+  static Ort::SessionOptions options() {
+    Ort::SessionOptions out;
+    out.SetIntraOpNumThreads(1);
+    return out;
+  }
+  Ort::Env env_;
+  Ort::Session session_;
+  Ort::MemoryInfo memory_ = Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault);
 };
 
 class AttestedSide final : public Side {
@@ -187,8 +254,9 @@ struct Asked {
   std::vector<double> cpu;
 };
 
-// measure asks the sides in turn; who begins changes, because who comes next finds warmer caches.
-// What a server does after its answer counts too: its time is read before the next asking of it.
+// measure asks the sides in turn, in an order in which each follows another process, so that none
+// finds the caches warm with its own weights. What a server does after its answer counts too: its
+// time is read before the next asking of it.
 Result<void> measure(std::vector<Asked>& sides, const std::vector<Input>& input,
                      std::uint64_t warm_up, std::uint64_t rounds) {
   struct Open {
@@ -206,7 +274,7 @@ Result<void> measure(std::vector<Asked>& sides, const std::vector<Input>& input,
   for (std::uint64_t i = 0; i < warm_up + rounds; ++i) {
     std::optional<Outputs> first;
     for (std::size_t k = 0; k < sides.size(); ++k) {
-      Asked& asked = sides[(i + k) % sides.size()];
+      Asked& asked = sides[k];
       ENSC_TRY_ASSIGN(std::vector<Tensor> inputs, tensors_of(input));
       if (asked.pid.value_or(0) != 0) {
         close(*asked.pid);
@@ -236,32 +304,9 @@ Result<void> measure(std::vector<Asked>& sides, const std::vector<Input>& input,
   return ok();
 }
 
-Result<std::vector<Input>> filled(const Model& model) {
-  std::vector<Input> out;
-  SeededRandom random(1);
-  for (const TensorSpec& spec : model.inputs()) {
-    std::size_t count = 1;
-    for (const std::int64_t dim : spec.shape) {
-      count *= static_cast<std::size_t>(std::max<std::int64_t>(dim, 1));
-    }
-    Input input{spec.name, spec.type, spec.shape, {Bytes(count * element_size(spec.type))}};
-    if (spec.type == DataType::kUint8) {
-      random.fill(input.elements.front());
-    } else if (spec.type == DataType::kInt64) {
-      for (std::size_t i = 0; i < input.elements.front().size(); i += 8) {
-        input.elements.front()[i] = 1;
-      }
-    } else {
-      return Error(BaseError::kInvalidArgument, "only UINT8 and INT64 inputs can be made up");
-    }
-    out.push_back(std::move(input));
-  }
-  return out;
-}
-
 Result<std::vector<Input>> read_input(const Options& options, const EngineSide* engine) {
   if (options.all("--image").empty() && options.all("--text").empty() && engine != nullptr) {
-    return filled(engine->model());
+    return engine->filled();
   }
   Input out;
   if (!options.all("--image").empty()) {
@@ -299,9 +344,9 @@ Result<std::optional<std::uint64_t>> pid_of(const Options& options, std::string_
 }
 
 Result<void> run(std::span<char*> arguments) {
-  constexpr std::array<std::string_view, 12> kKnown = {
-      "--model", "--image",  "--text",      "--engine",     "--plain", "--tls",
-      "--ohttp", "--policy", "--plain-pid", "--worker-pid", "--pairs", "--warm-up"};
+  constexpr std::array<std::string_view, 13> kKnown = {
+      "--model", "--task",   "--image",     "--text",       "--engine", "--plain",  "--tls",
+      "--ohttp", "--policy", "--plain-pid", "--worker-pid", "--pairs",  "--warm-up"};
   ENSC_TRY_ASSIGN(const Options options, Options::parse(arguments, kKnown));
   ENSC_TRY_ASSIGN(const std::string model, options.one("--model"));
   ENSC_TRY_ASSIGN(const std::uint64_t pairs, options.number("--pairs", 500));
@@ -315,16 +360,14 @@ Result<void> run(std::span<char*> arguments) {
   const EngineSide* engine = nullptr;
   if (!options.all("--engine").empty()) {
     ENSC_TRY_ASSIGN(const std::string folder, options.one("--engine"));
-    ENSC_TRY_ASSIGN(std::unique_ptr<EngineSide> side, EngineSide::load(folder));
+    auto side = std::make_unique<EngineSide>(fs::path(folder) / "model.onnx");
     engine = side.get();
     sides.push_back({"engine", std::move(side), 0, {}, {}});
   }
-  if (!options.all("--plain").empty()) {
-    ENSC_TRY_ASSIGN(const std::string at, options.one("--plain"));
-    ENSC_TRY_ASSIGN(const Url url, parse_url(at));
-    ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url));
-    ENSC_TRY_ASSIGN(const auto pid, pid_of(options, "--plain-pid"));
-    sides.push_back({"plain", std::make_unique<PlainSide>(std::move(http), model), pid, {}, {}});
+  if (!options.all("--task").empty()) {
+    ENSC_TRY_ASSIGN(const std::string folder, options.one("--task"));
+    ENSC_TRY_ASSIGN(std::unique_ptr<TaskSide> side, TaskSide::load(folder));
+    sides.push_back({"engine", std::move(side), 0, {}, {}});
   }
   std::string origin = "none";
   for (const auto& [name, choice] : {std::pair{"tls", ChannelChoice::kAttestedTls},
@@ -345,6 +388,17 @@ Result<void> run(std::span<char*> arguments) {
     origin = name_of(side->affirmed().origin());
     ENSC_TRY_ASSIGN(const auto pid, pid_of(options, "--worker-pid"));
     sides.push_back({name, std::move(side), pid, {}, {}});
+  }
+  if (!options.all("--plain").empty()) {
+    ENSC_TRY_ASSIGN(const std::string at, options.one("--plain"));
+    ENSC_TRY_ASSIGN(const Url url, parse_url(at));
+    ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url));
+    ENSC_TRY_ASSIGN(const auto pid, pid_of(options, "--plain-pid"));
+    // Between the two that ask the worker.
+    const auto place =
+        sides.size() > 1 && sides.back().name == "ohttp" ? sides.end() - 1 : sides.end();
+    sides.insert(place,
+                 Asked{"plain", std::make_unique<PlainSide>(std::move(http), model), pid, {}, {}});
   }
   if (sides.empty()) {
     return Error(BaseError::kInvalidArgument, kUsage);

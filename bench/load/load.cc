@@ -25,27 +25,13 @@
 #include "ensconce/base/file.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/inference/onnxruntime.h"
-#include "ensconce/sealed_model/open.h"
 #include "ensconce/sealed_model/seal.h"
+#include "ensconce/server/bundle_files.h"
 
 namespace ensconce::bench {
 namespace {
 
 namespace fs = std::filesystem;
-
-class BundleFiles final : public ModelFiles {
- public:
-  explicit BundleFiles(const OpeningBundle& bundle) : bundle_(bundle) {}
-  [[nodiscard]] Result<ByteView> find(std::string_view name) const override {
-    return bundle_.find(name);
-  }
-  void let_go(std::string_view name, std::size_t offset) const override {
-    bundle_.let_go(name, offset);
-  }
-
- private:
-  const OpeningBundle& bundle_;
-};
 
 // mib reads a line of /proc/self/status, such as VmHWM.
 double mib(const std::string& name) {

@@ -96,16 +96,23 @@ void SecretBytes::discard(std::size_t begin, std::size_t end) noexcept {
       madvise(data_ + pages.begin, pages.end - pages.begin, MADV_DONTNEED) != 0) {
     return;
   }
-  const auto next =
-      std::upper_bound(discarded_.begin(), discarded_.end(), pages.begin,
-                       [](std::size_t at, const Range& range) { return at < range.begin; });
-  if (next != discarded_.begin() && std::prev(next)->end >= pages.begin) {
-    std::prev(next)->end = std::max(std::prev(next)->end, pages.end);
-  } else if (next == discarded_.end() || next->begin >= pages.end) {
-    try {
-      discarded_.insert(next, pages);
-    } catch (const std::bad_alloc&) {  // it is wiped again at the end, which costs memory alone
-    }
+  // The ranges stay apart and in order: those that touch the new one become part of it.
+  auto first = std::lower_bound(discarded_.begin(), discarded_.end(), pages.begin,
+                                [](const Range& range, std::size_t at) { return range.end < at; });
+  auto last = first;
+  Range merged = pages;
+  for (; last != discarded_.end() && last->begin <= pages.end; ++last) {
+    merged.begin = std::min(merged.begin, last->begin);
+    merged.end = std::max(merged.end, last->end);
+  }
+  if (first != last) {
+    *first = merged;
+    discarded_.erase(std::next(first), last);
+    return;
+  }
+  try {
+    discarded_.insert(first, merged);
+  } catch (const std::bad_alloc&) {  // it is wiped again at the end, which costs memory alone
   }
 }
 

@@ -107,6 +107,12 @@ TEST(SecretBytes, DiscardsAPartAndKeepsTheRest) {
   EXPECT_TRUE(is(4 * page, 5 * page, 0));
   EXPECT_TRUE(is(5 * page, 6 * page, 7));
   EXPECT_TRUE(is(7 * page, 9 * page, 7));
+  // Ranges that overlap, touch or lie within another.
+  secret.discard(0, page);
+  secret.discard(3 * page, 10 * page);
+  secret.discard(0, 10 * page);
+  secret.discard(4 * page, 5 * page);
+  EXPECT_EQ(resident_pages(secret.expose()), 0U);
   const SecretBytes moved = std::move(secret);
   EXPECT_EQ(moved.size(), 10 * page);
 }

@@ -42,11 +42,11 @@ RotatedRect rect_along(std::span<const Point> hull, const Point& axis) {
 double distance(const Point& a, const Point& b) { return std::hypot(a.x - b.x, a.y - b.y); }
 
 // Andrew's monotone chain: one side, then the other.
-std::vector<Point> convex_hull(std::span<const Point> points) {
+WipedVector<Point> convex_hull(std::span<const Point> points) {
   if (points.size() < 3) {
     return {points.begin(), points.end()};
   }
-  std::vector<Point> hull;
+  WipedVector<Point> hull;
   const auto add = [&hull](const Point& p, std::size_t fixed) {
     while (hull.size() > fixed && turn(hull[hull.size() - 2], hull.back(), p) <= 0) {
       hull.pop_back();

@@ -89,10 +89,15 @@ Result<OcrLineManifest> parse_ocr_line(Table table) {
   return out;
 }
 
-Result<OcrPageManifest> parse_ocr_page(Table table) {
+Result<OcrPageManifest> parse_ocr_page(Table table, const std::string& detector) {
   OcrPageManifest out;
   ENSC_TRY_ASSIGN(out.orientation, table.text("orientation"));
   ENSC_TRY_ASSIGN(out.recogniser, table.text("recogniser"));
+  // Each is let go as it is read.
+  if (out.orientation == out.recogniser || out.orientation == detector ||
+      out.recogniser == detector) {
+    return Error(InferenceError::kBadModel, "the three graphs of a page reader are three files");
+  }
   ENSC_TRY_ASSIGN(out.charset, table.text("charset"));
   OcrPageOptions& o = out.options;
   ENSC_TRY_ASSIGN(o.max_side, table.integer("max_side", 32, 4096));
@@ -139,7 +144,7 @@ Result<Manifest> parse_manifest(ByteView file) {
     ENSC_TRY_ASSIGN(out.settings, parse_ocr_line(std::move(table)));
   } else if (out.task == "ocr-page") {
     ENSC_TRY_ASSIGN(Table table, root.table("ocr_page"));
-    ENSC_TRY_ASSIGN(out.settings, parse_ocr_page(std::move(table)));
+    ENSC_TRY_ASSIGN(out.settings, parse_ocr_page(std::move(table), out.graph));
   } else if (out.task == "sentence-labels") {
     ENSC_TRY_ASSIGN(Table table, root.table("sentence_labels"));
     ENSC_TRY_ASSIGN(out.settings, parse_sentence_labels(std::move(table)));

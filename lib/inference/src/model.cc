@@ -37,8 +37,11 @@ Result<std::unique_ptr<Engine>> load_graph(const ModelFiles& files, const std::s
       external_files[data.file] = *found;
     }
   }
-  return engines.load(graph, external_files, options,
-                      [&](std::size_t offset) { files.let_go(name, offset); });
+  // A graph that names its own file as its weights is read to the end first.
+  return engines.load(
+      graph, external_files, options,
+      external_files.contains(name) ? ReadUpTo()
+                                    : [&](std::size_t offset) { files.let_go(name, offset); });
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ class OcrPageModel final : public Model {
                                     std::span<const std::string> requested) const override {
     ENSC_TRY(check_wanted(outputs_, requested));
     ENSC_TRY_ASSIGN(const RgbImage page, page_of(inputs));
-    ENSC_TRY_ASSIGN(const std::vector<Quad> boxes, find_boxes(page.view()));
+    ENSC_TRY_ASSIGN(const WipedVector<Quad> boxes, find_boxes(page.view()));
     ENSC_TRY_ASSIGN(std::vector<Job> jobs, plan(page.view(), boxes));
     for (auto batch = jobs.begin(); batch != jobs.end();) {
       const auto most =
@@ -118,7 +118,7 @@ class OcrPageModel final : public Model {
                     SecretBytes::copy_of(inputs[0].data())};
   }
 
-  Result<std::vector<Quad>> find_boxes(const RgbView& page) const {
+  Result<WipedVector<Quad>> find_boxes(const RgbView& page) const {
     std::vector<Tensor> inputs;
     ENSC_TRY_ASSIGN(Tensor input, page_tensor(page, options_, graphs_.detector->inputs()[0].name));
     const std::int64_t height = input.shape()[2];
@@ -290,18 +290,18 @@ class OcrPageModel final : public Model {
                                      std::span<const std::string> requested) const {
     std::erase_if(jobs, [this](const Job& job) {
       return job.reading.text.empty() ||
-             static_cast<double>(job.reading.confidence) < options_.text_threshold;
+             !(static_cast<double>(job.reading.confidence) >= options_.text_threshold);
     });
     std::sort(jobs.begin(), jobs.end(),
               [](const Job& a, const Job& b) { return a.index < b.index; });
-    std::vector<Quad> quads;
+    WipedVector<Quad> quads;
     quads.reserve(jobs.size());
     for (const Job& job : jobs) {
       quads.push_back(job.box);
     }
     std::vector<ByteView> texts;
     WipedVector<float> confidences;
-    std::vector<float> corners;
+    WipedVector<float> corners;
     for (const std::size_t i : reading_order(quads)) {
       texts.emplace_back(jobs[i].reading.text);
       confidences.push_back(jobs[i].reading.confidence);

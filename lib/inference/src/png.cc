@@ -137,13 +137,13 @@ Result<void> check_chunks(ByteView file) {
 }
 
 Result<RgbImage> decode(Decoder& decoder) {
+  ENSC_TRY(check_chunks(decoder.file));
   if (!read_header(decoder)) {
     return bad_image();
   }
   const std::uint32_t width = png_get_image_width(decoder.png, decoder.info);
   const std::uint32_t height = png_get_image_height(decoder.png, decoder.info);
   ENSC_TRY(check_image_size(width, height));
-  ENSC_TRY(check_chunks(decoder.file));
   const std::size_t num_pixels = std::size_t{width} * height;
   SecretBytes rgba(num_pixels * 4);
   if (!read_pixels(decoder, rgba.expose_mutable(), height, std::size_t{width} * 4)) {

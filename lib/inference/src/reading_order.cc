@@ -52,7 +52,7 @@ Point direction(std::span<const Placed> lines) {
 }  // namespace
 
 std::vector<std::size_t> reading_order(std::span<const Quad> lines) {
-  std::vector<Placed> placed;
+  WipedVector<Placed> placed;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     placed.push_back(place(lines[i], i));
   }

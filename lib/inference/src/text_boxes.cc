@@ -155,14 +155,14 @@ Result<Tensor> page_tensor(const RgbView& page, const OcrPageOptions& options, s
   return Tensor::make(std::move(name), DataType::kFp32, {1, 3, height, width}, std::move(data));
 }
 
-Result<std::vector<Quad>> find_text_boxes(std::span<const float> likelihoods, std::size_t width,
+Result<WipedVector<Quad>> find_text_boxes(std::span<const float> likelihoods, std::size_t width,
                                           std::size_t height, std::uint32_t page_width,
                                           std::uint32_t page_height,
                                           const OcrPageOptions& options) {
   Runs runs = runs_of(likelihoods, width, height, options.pixel_threshold);
   const std::vector<std::size_t> order = by_piece(runs);
-  std::vector<Quad> boxes;
-  std::vector<Point> rim;
+  WipedVector<Quad> boxes;
+  WipedVector<Point> rim;
   for (std::size_t i = 0; i < order.size();) {
     const std::size_t piece = runs[order[i]].parent;
     rim.clear();
@@ -174,7 +174,8 @@ Result<std::vector<Quad>> find_text_boxes(std::span<const float> likelihoods, st
     }
     RotatedRect rect = min_area_rect(convex_hull(rim));
     if (std::min(rect.width, rect.height) < kMinSide ||
-        score(likelihoods, width, height, rect) < options.box_threshold) {
+        // Not at least: also what is no number.
+        !(score(likelihoods, width, height, rect) >= options.box_threshold)) {
       continue;
     }
     const double grown =

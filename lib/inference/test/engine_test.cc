@@ -18,10 +18,12 @@ namespace {
 
 using namespace onnx_writer;  // NOLINT: it is this test's language.
 
-class OnnxRuntime : public testing::Test {
+// Each test of a graph loads it from an array and, as a worker does, from a pipe.
+class OnnxRuntime : public testing::TestWithParam<bool> {
  protected:
   Result<std::unique_ptr<Engine>> load(std::string_view graph, const ExternalFiles& files = {}) {
-    return factory_->load(as_bytes(graph), files, {}, {});
+    return factory_->load(as_bytes(graph), files, {},
+                          GetParam() ? ReadUpTo([](std::size_t) {}) : ReadUpTo());
   }
   std::unique_ptr<Engine> add_one_engine() {
     return *load(model(add_one(tensor("one", kFloat, {1}, kOne))));
@@ -38,7 +40,7 @@ std::vector<Tensor> x_of(std::span<const float> values) {
 
 constexpr std::array<float, 4> kFour = {1, 2, 3, 4};
 
-TEST_F(OnnxRuntime, IsTheVersionThatWasChosen) {
+TEST_P(OnnxRuntime, IsTheVersionThatWasChosen) {
   const char* expected = std::getenv("ENSCONCE_ORT_VERSION");
   if (expected == nullptr) {
     GTEST_SKIP() << "ORT_ROOT is the user's own: " << onnxruntime_version();
@@ -46,12 +48,12 @@ TEST_F(OnnxRuntime, IsTheVersionThatWasChosen) {
   EXPECT_EQ(onnxruntime_version(), expected);
 }
 
-TEST_F(OnnxRuntime, TurnsTelemetryOffAndModelConfigurationToo) {
+TEST_P(OnnxRuntime, TurnsTelemetryOffAndModelConfigurationToo) {
   EXPECT_STREQ(std::getenv("ORT_DISABLE_TELEMETRY"), "1");
   EXPECT_EQ(std::getenv("ORT_LOAD_CONFIG_FROM_MODEL"), nullptr);
 }
 
-TEST_F(OnnxRuntime, RefusesASecondFactoryWhileOneLives) {
+TEST_P(OnnxRuntime, RefusesASecondFactoryWhileOneLives) {
   const auto engine = add_one_engine();
   for (int i = 0; i < 2; ++i) {
     const auto second = make_onnxruntime();
@@ -61,7 +63,7 @@ TEST_F(OnnxRuntime, RefusesASecondFactoryWhileOneLives) {
   }
 }
 
-TEST_F(OnnxRuntime, RunsAGraph) {
+TEST_P(OnnxRuntime, RunsAGraph) {
   const auto engine = add_one_engine();
   EXPECT_EQ(engine->inputs(), (std::vector<TensorSpec>{{"x", DataType::kFp32, {-1, 4}}}));
   EXPECT_EQ(engine->outputs(), (std::vector<TensorSpec>{{"y", DataType::kFp32, {-1, 4}}}));
@@ -76,7 +78,7 @@ TEST_F(OnnxRuntime, RunsAGraph) {
   }
 }
 
-TEST_F(OnnxRuntime, ReadsAGraphPieceByPiece) {
+TEST_P(OnnxRuntime, ReadsAGraphPieceByPiece) {
   Graph graph = add_one(tensor("one", kFloat, {1}, kOne));
   graph.add_initializer(tensor("large", kFloat, {1 << 20}, std::string(std::size_t{4} << 20, 'w')))
       .add_node(node("ReduceMax", {"large"}, {"z"}))
@@ -95,7 +97,7 @@ TEST_F(OnnxRuntime, ReadsAGraphPieceByPiece) {
 }
 
 // What the engine does not read on must not hold up who writes it.
-TEST_F(OnnxRuntime, LetsGoOfAGraphThatTheEngineDoesNotReadToItsEnd) {
+TEST_P(OnnxRuntime, LetsGoOfAGraphThatTheEngineDoesNotReadToItsEnd) {
   const std::string good = model(add_one(tensor("one", kFloat, {1}, kOne)));
   const std::string bad = good + std::string(std::size_t{8} << 20, '\xff');
   std::size_t read = 0;
@@ -107,7 +109,7 @@ TEST_F(OnnxRuntime, LetsGoOfAGraphThatTheEngineDoesNotReadToItsEnd) {
   EXPECT_EQ(read, good.size());
 }
 
-TEST_F(OnnxRuntime, RunsFromSeveralThreadsAtOnce) {
+TEST_P(OnnxRuntime, RunsFromSeveralThreadsAtOnce) {
   const auto engine = add_one_engine();
   std::array<bool, 4> right{};
   std::vector<std::thread> threads;
@@ -128,7 +130,7 @@ TEST_F(OnnxRuntime, RunsFromSeveralThreadsAtOnce) {
   EXPECT_EQ(right, (std::array<bool, 4>{true, true, true, true}));
 }
 
-TEST_F(OnnxRuntime, HoldsInputsAgainstTheGraphFirst) {
+TEST_P(OnnxRuntime, HoldsInputsAgainstTheGraphFirst) {
   const auto engine = add_one_engine();
   const auto run = [&](std::string name, DataType type, std::vector<std::int64_t> shape) {
     const auto count = *checked_element_count(shape, 1000);
@@ -148,7 +150,7 @@ TEST_F(OnnxRuntime, HoldsInputsAgainstTheGraphFirst) {
                   .is(InferenceError::kUnknownOutput));
 }
 
-TEST_F(OnnxRuntime, RefusesExternalDataThatIsNotTheModelsOwn) {
+TEST_P(OnnxRuntime, RefusesExternalDataThatIsNotTheModelsOwn) {
   // The file is there, in the current directory, where the engine alone would read it.
   const auto folder =
       std::filesystem::temp_directory_path() / ("ensconce-engine-test-" + std::to_string(getpid()));
@@ -165,7 +167,7 @@ TEST_F(OnnxRuntime, RefusesExternalDataThatIsNotTheModelsOwn) {
   EXPECT_TRUE(engine.error().is(InferenceError::kForeignExternalData));
 }
 
-TEST_F(OnnxRuntime, TakesExternalDataFromMemory) {
+TEST_P(OnnxRuntime, TakesExternalDataFromMemory) {
   Bytes file = concat({as_bytes("padding."), as_bytes(kOne)});
   const auto graph = model(add_one(external_tensor(
       "one", kFloat, {1}, {{"location", "w/one.bin"}, {"offset", "8"}, {"length", "4"}})));
@@ -177,7 +179,7 @@ TEST_F(OnnxRuntime, TakesExternalDataFromMemory) {
   EXPECT_EQ((*outputs)[0].values<float>()[0], 2.0F);
 }
 
-TEST_F(OnnxRuntime, RefusesWhatIsNotAGraph) {
+TEST_P(OnnxRuntime, RefusesWhatIsNotAGraph) {
   const std::string ort_format("\x20\0\0\0ORTM\0\0\0\0\0\0\0\0", 16);
   for (const std::string& content : {std::string(), std::string("not a graph"), ort_format,
                                      model(Graph()
@@ -190,7 +192,7 @@ TEST_F(OnnxRuntime, RefusesWhatIsNotAGraph) {
   }
 }
 
-TEST_F(OnnxRuntime, RefusesTypesThatAreNotServed) {
+TEST_P(OnnxRuntime, RefusesTypesThatAreNotServed) {
   const auto engine = load(model(Graph()
                                      .add_node(node("Identity", {"x"}, {"y"}))
                                      .add_input(value_info("x", kComplex64, {1}))
@@ -199,7 +201,7 @@ TEST_F(OnnxRuntime, RefusesTypesThatAreNotServed) {
   EXPECT_TRUE(engine.error().is(InferenceError::kBadModel));
 }
 
-TEST_F(OnnxRuntime, ServesEveryNumberTypeUnchanged) {
+TEST_P(OnnxRuntime, ServesEveryNumberTypeUnchanged) {
   constexpr std::array<std::pair<Type, DataType>, 13> kPairs = {{
       {kBool, DataType::kBool},
       {kUint8, DataType::kUint8},
@@ -253,7 +255,7 @@ std::vector<std::string> strings_in(const Tensor& tensor) {
   return out;
 }
 
-TEST_F(OnnxRuntime, ServesStringsOfAnyBytes) {
+TEST_P(OnnxRuntime, ServesStringsOfAnyBytes) {
   const auto engine = load(model(Graph()
                                      .add_node(node("Identity", {"x"}, {"y"}))
                                      .add_input(value_info("x", kString, {-1}))
@@ -271,7 +273,7 @@ TEST_F(OnnxRuntime, ServesStringsOfAnyBytes) {
 
 // What is wiped after a run is the request's alone: the same graph answers the same again, also
 // where the output is a constant of its own, or the input handed through.
-TEST_F(OnnxRuntime, KeepsAGraphsOwnStrings) {
+TEST_P(OnnxRuntime, KeepsAGraphsOwnStrings) {
   const auto engine = load(
       model(Graph()
                 .add_node(node("Identity", {"constant"}, {"copied"}))
@@ -295,7 +297,7 @@ TEST_F(OnnxRuntime, KeepsAGraphsOwnStrings) {
   }
 }
 
-TEST_F(OnnxRuntime, KeepsTheEnginesWordsToItself) {
+TEST_P(OnnxRuntime, KeepsTheEnginesWordsToItself) {
   const auto engine = load(model(Graph()
                                      .add_node(node("Gather", {"x", "i"}, {"y"}))
                                      .add_input(value_info("x", kFloat, {-1, 4}))
@@ -316,7 +318,7 @@ TEST_F(OnnxRuntime, KeepsTheEnginesWordsToItself) {
   EXPECT_EQ(outputs.error().detail(), "the graph did not run on these inputs");
 }
 
-TEST_F(OnnxRuntime, CopiesAnInputThatIsAnOutput) {
+TEST_P(OnnxRuntime, CopiesAnInputThatIsAnOutput) {
   Graph graph = add_one(tensor("one", kFloat, {1}, kOne));
   graph.add_output(value_info("x", kFloat, {-1, 4}));
   const auto engine = load(model(graph));
@@ -328,7 +330,7 @@ TEST_F(OnnxRuntime, CopiesAnInputThatIsAnOutput) {
   EXPECT_NE((*outputs)[1].data().data(), inputs[0].data().data());
 }
 
-TEST_F(OnnxRuntime, GivesTensorsThatOutliveEngineAndFactory) {
+TEST_P(OnnxRuntime, GivesTensorsThatOutliveEngineAndFactory) {
   Graph graph = add_one(tensor("one", kFloat, {1}, kOne));
   graph.add_output(value_info("one", kFloat, {1}));
   auto engine = load(model(graph));
@@ -379,7 +381,7 @@ std::size_t count_in_memory(float value) {
   return found;
 }
 
-TEST_F(OnnxRuntime, WipesTheStringsOfARequest) {
+TEST_P(OnnxRuntime, WipesTheStringsOfARequest) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's shadow memory is too large to search";
 #endif
@@ -404,7 +406,7 @@ TEST_F(OnnxRuntime, WipesTheStringsOfARequest) {
   EXPECT_EQ(count_in_memory(canary), 0U);
 }
 
-TEST_F(OnnxRuntime, WipesWhatARequestLeavesBetweenInputAndOutput) {
+TEST_P(OnnxRuntime, WipesWhatARequestLeavesBetweenInputAndOutput) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's shadow memory is too large to search";
 #endif
@@ -431,6 +433,9 @@ TEST_F(OnnxRuntime, WipesWhatARequestLeavesBetweenInputAndOutput) {
   EXPECT_EQ(count_in_memory(canary), 0U);
   EXPECT_EQ(count_in_memory(canary + 1), 0U);
 }
+
+INSTANTIATE_TEST_SUITE_P(From, OnnxRuntime, testing::Bool(),
+                         [](const auto& from) { return from.param ? "Pipe" : "Array"; });
 
 }  // namespace
 }  // namespace ensconce

@@ -44,7 +44,10 @@ class FakeFactory final : public EngineFactory {
  public:
   Result<std::unique_ptr<Engine>> load(ByteView /*graph*/, const ExternalFiles& files,
                                        const EngineOptions& /*options*/,
-                                       const ReadUpTo& /*read_up_to*/) override {
+                                       const ReadUpTo& read_up_to) override {
+    if (read_up_to) {
+      read_up_to(7);
+    }
     for (const auto& [name, content] : files) {
       file_names.push_back(name);
     }
@@ -52,6 +55,19 @@ class FakeFactory final : public EngineFactory {
   }
   FakeGraph graph;
   std::vector<std::string> file_names;
+};
+
+// Files that remember what was let go.
+class RememberingFiles final : public ModelFiles {
+ public:
+  [[nodiscard]] Result<ByteView> find(std::string_view name) const override {
+    return files.find(name);
+  }
+  void let_go(std::string_view name, std::size_t offset) const override {
+    gone.emplace_back(std::string(name), offset);
+  }
+  MemoryFiles files;
+  mutable std::vector<std::pair<std::string, std::size_t>> gone;
 };
 
 class LoadModel : public testing::Test {
@@ -84,6 +100,25 @@ class LoadModel : public testing::Test {
   MemoryFiles files_;
   FakeFactory factory_;
 };
+
+TEST_F(LoadModel, LetsGoOfAGraphAsItIsRead) {
+  RememberingFiles files;
+  const std::string manifest =
+      "format = \"ensconce-model/1\"\ntask = \"tensor\"\ngraph = \"g.onnx\"\n";
+  const std::string graph = onnx_writer::model(onnx_writer::Graph());
+  files.files.add("model.toml", as_bytes(manifest));
+  files.files.add("g.onnx", as_bytes(graph));
+  ASSERT_TRUE(load_model(files, factory_, {}));
+  EXPECT_EQ(files.gone, (std::vector<std::pair<std::string, std::size_t>>{{"g.onnx", 7}}));
+
+  // Not of one that is its own weights too.
+  const std::string own = onnx_writer::model(onnx_writer::add_one(onnx_writer::external_tensor(
+      "one", onnx_writer::kFloat, {1}, {{"location", "g.onnx"}, {"length", "4"}})));
+  files.files.add("g.onnx", as_bytes(own));
+  files.gone.clear();
+  ASSERT_TRUE(load_model(files, factory_, {}));
+  EXPECT_TRUE(files.gone.empty());
+}
 
 class TensorTask : public LoadModel {
  protected:

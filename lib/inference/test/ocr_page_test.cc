@@ -115,7 +115,7 @@ class TextBoxes : public testing::Test {
       }
     }
   }
-  std::vector<Quad> find(std::uint32_t page_side = kSide) {
+  WipedVector<Quad> find(std::uint32_t page_side = kSide) {
     return *find_text_boxes(map_, kSide, kSide, page_side, page_side, options_);
   }
 
@@ -155,6 +155,12 @@ TEST_F(TextBoxes, AreScoredByTheirOwnPixels) {
   EXPECT_EQ(find().size(), 1U);  // and none around the hole
 }
 
+TEST_F(TextBoxes, OfWhatIsNoNumberAreNone) {
+  fill(20, 30, 40, 36);
+  map_[33 * kSide + 30] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(find().empty());
+}
+
 TEST_F(TextBoxes, ThinOnesAreNone) {
   fill(10, 10, 50, 12);  // 2 between the centres
   EXPECT_THAT(find(), ElementsAre());
@@ -190,7 +196,7 @@ TEST_F(TextBoxes, FollowSlantedText) {
   }
   options_.unclip = 0;
   options_.box_threshold = 0;
-  const std::vector<Quad> boxes = find(kSide * 100);
+  const WipedVector<Quad> boxes = find(kSide * 100);
   ASSERT_EQ(boxes.size(), 1U);
   const Quad& q = boxes[0];
   EXPECT_NEAR((q[1].y - q[0].y) / (q[1].x - q[0].x), 0.5, 0.02);

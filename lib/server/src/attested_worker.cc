@@ -10,6 +10,7 @@
 #include "ensconce/channel/lease.h"
 #include "ensconce/channel/served_list.h"
 #include "ensconce/sealed_model/open.h"
+#include "ensconce/server/bundle_files.h"
 #include "ensconce/server/error.h"
 #include "worker_certificate.h"
 
@@ -22,22 +23,9 @@ constexpr Millis kLook = std::chrono::seconds(1);
 constexpr Millis kHardwarePause = std::chrono::seconds(2);
 constexpr std::size_t kEpochStatements = 4;
 constexpr std::size_t kHardwareStatements = 64;
+constexpr std::string_view kHealthPrefix = "/v2/health/";
 constexpr std::string_view kLivePath = "/v2/health/live";
 constexpr std::string_view kReadyPath = "/v2/health/ready";
-
-class BundleFiles final : public ModelFiles {
- public:
-  explicit BundleFiles(const OpeningBundle& bundle) : bundle_(bundle) {}
-  [[nodiscard]] Result<ByteView> find(std::string_view name) const override {
-    return bundle_.find(name);
-  }
-  void let_go(std::string_view name, std::size_t offset) const override {
-    bundle_.let_go(name, offset);
-  }
-
- private:
-  const OpeningBundle& bundle_;
-};
 
 // Asks the broker for the key of the bundle at hand and keeps the lease that came with it.
 class BrokerKeySource final : public KeySource {
@@ -450,6 +438,16 @@ void AttestedWorker::forget_connection(std::uint64_t id) {
   if (peers_ != nullptr) {
     peers_->forget(id);
   }
+}
+
+bool AttestedWorker::answers_at_once(const HttpRequest& request) {
+  if (request.method != "GET") {
+    return false;
+  }
+  const std::string_view path = path_of(request.target);
+  // A report of the processor's own is waited for.
+  return path.starts_with(kHealthPrefix) ||
+         (path == kEvidencePath && request.target.find("freshness") == std::string::npos);
 }
 
 HttpResponse AttestedWorker::handle_in_the_open(const HttpRequest& request,

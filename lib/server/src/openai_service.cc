@@ -39,11 +39,29 @@ struct Embeddings {
   std::uint64_t num_tokens = 0;
 };
 
-// A model takes a few sentences at a time.
-Result<Embeddings> embeddings_of(const Model& model, std::span<const std::string> texts) {
+// check_batch holds what a model gave for `count` texts against what it said of its outputs: a
+// graph may give anything.
+Result<void> check_batch(std::span<const Tensor> outputs, std::size_t count, std::size_t width) {
+  const auto rows = static_cast<std::int64_t>(count);
+  const bool right = outputs.size() == 2 && outputs[0].type() == DataType::kFp32 &&
+                     outputs[0].shape().size() == 2 && outputs[0].shape()[0] == rows &&
+                     outputs[0].shape()[1] > 0 &&
+                     (width == 0 || outputs[0].shape()[1] == static_cast<std::int64_t>(width)) &&
+                     outputs[1].type() == DataType::kInt64 &&
+                     outputs[1].shape() == std::vector<std::int64_t>{rows};
+  return right ? ok()
+               : Result<void>(Error(InferenceError::kEngine,
+                                    "the graph did not give one embedding of one width a text"));
+}
+
+// A model takes a few sentences at a time; its lease is held before each.
+Result<Embeddings> embeddings_of(const ServedEntry& entry, const Clock& clock,
+                                 std::span<const std::string> texts) {
+  const Model& model = *entry.model;
   const std::vector<std::string> wanted{kEmbedding, kTokens};
   Embeddings out;
   for (std::size_t begin = 0; begin < texts.size(); begin += kMaxSentences) {
+    ENSC_TRY(check_lease(entry, clock));
     WipedVector<ByteView> batch;
     for (const std::string& text :
          texts.subspan(begin).first(std::min(kMaxSentences, texts.size() - begin))) {
@@ -55,9 +73,10 @@ Result<Embeddings> embeddings_of(const Model& model, std::span<const std::string
         Tensor::strings(model.inputs()[0].name, {static_cast<std::int64_t>(batch.size())}, batch));
     inputs.push_back(std::move(input));
     ENSC_TRY_ASSIGN(const std::vector<Tensor> outputs, model.infer(std::move(inputs), wanted));
+    ENSC_TRY(check_batch(outputs, batch.size(), out.width));
     const auto values = outputs[0].values<float>();
     out.values.insert(out.values.end(), values.begin(), values.end());
-    out.width = values.size() / batch.size();
+    out.width = static_cast<std::size_t>(outputs[0].shape()[1]);
     for (const std::int64_t tokens : outputs[1].values<std::int64_t>()) {
       out.num_tokens += static_cast<std::uint64_t>(tokens);
     }
@@ -130,13 +149,12 @@ Result<HttpResponse> OpenAiService::embed(const HttpRequest& request) const {
   ENSC_TRY_ASSIGN(const openai::EmbeddingsRequest asked,
                   openai::parse_embeddings_request(request.body));
   ENSC_TRY_ASSIGN(const ServedEntry entry, find(asked.model));
-  ENSC_TRY(check_lease(entry, clock_));
   ENSC_TRY(check_bundle(request, entry));
   if (!makes_embeddings(*entry.model)) {
     return Error(ServerError::kNoEmbeddings, "model: the task of " + entry.name + ", " +
                                                  entry.model->task() + ", makes no embeddings");
   }
-  ENSC_TRY_ASSIGN(const Embeddings made, embeddings_of(*entry.model, asked.inputs));
+  ENSC_TRY_ASSIGN(const Embeddings made, embeddings_of(entry, clock_, asked.inputs));
   ENSC_TRY_ASSIGN(Bytes body, openai::write_embeddings(entry.name, made.values, made.width,
                                                        made.num_tokens, asked.format));
   HttpResponse out;

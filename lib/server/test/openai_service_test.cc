@@ -35,6 +35,13 @@ class LengthModel final : public Model {
     }
     const auto rows = static_cast<std::int64_t>(count);
     std::vector<Tensor> out;
+    if (wrong_rows) {
+      ENSC_TRY_ASSIGN(Tensor pooled, Tensor::floats("embedding", {1, 2}, std::array<float, 2>{}));
+      out.push_back(std::move(pooled));
+      ENSC_TRY_ASSIGN(Tensor one, Tensor::make("tokens", DataType::kInt64, {1}, SecretBytes(8)));
+      out.push_back(std::move(one));
+      return out;
+    }
     ENSC_TRY_ASSIGN(Tensor embedding, Tensor::floats("embedding", {rows, 2}, values));
     out.push_back(std::move(embedding));
     const ByteView bytes(reinterpret_cast<const std::uint8_t*>(tokens.data()), count * 8);
@@ -43,6 +50,7 @@ class LengthModel final : public Model {
     out.push_back(std::move(counted));
     return out;
   }
+  bool wrong_rows = false;  // gives what a graph gives that pools over its batch
 
  private:
   std::string task_ = "lengths";
@@ -133,6 +141,18 @@ TEST_F(OpenAiServiceTest, EmbedsMoreThanTheModelTakesAtOnce) {
   const auto root = json::parse(as_text(answer.body)).value();
   EXPECT_EQ(root.find("data")->as_array("data").value()->size(), 2 * kMaxSentences + 1);
   EXPECT_THAT(text(answer), HasSubstr(R"("index":128,"embedding":[1,1])"));
+}
+
+// A graph may give anything, whatever it says of its outputs.
+TEST_F(OpenAiServiceTest, RefusesWhatIsNotOneEmbeddingAText) {
+  auto pooling = std::make_shared<LengthModel>();
+  pooling->wrong_rows = true;
+  ServedEntry entry = *registry_.find("lengths");
+  entry.name = "pooling";
+  entry.model = pooling;
+  registry_.put(std::move(entry));
+  const std::string_view body = R"({"model":"pooling","input":["a","b","c"]})";
+  EXPECT_TRUE(refused(service_.handle(embeddings(body)), 500, "inference.engine"));
 }
 
 TEST_F(OpenAiServiceTest, WantsTheBundleAndALease) {

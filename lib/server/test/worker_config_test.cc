@@ -1,4 +1,5 @@
 #include "ensconce/server/worker_config.h"
+#include "ensconce/server/attested_worker.h"
 
 #include <gtest/gtest.h>
 
@@ -41,6 +42,17 @@ std::string with(const std::string& from, const std::string& to) {
   const std::size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
   return text.replace(at, from.size(), to);
+}
+
+TEST(AttestedWorker, AnswersAtOnceWhatWaitsForNothing) {
+  const auto at_once = [](std::string method, std::string target) {
+    return AttestedWorker::answers_at_once({std::move(method), std::move(target), {}, {}});
+  };
+  EXPECT_TRUE(at_once("GET", "/v2/health/live"));
+  EXPECT_TRUE(at_once("GET", "/.well-known/ensconce/evidence?nonce=00"));
+  EXPECT_FALSE(at_once("GET", "/.well-known/ensconce/evidence?nonce=00&freshness=hardware"));
+  EXPECT_FALSE(at_once("POST", "/v2/health/live"));
+  EXPECT_FALSE(at_once("GET", "/v2/models/m/infer"));
 }
 
 TEST(WorkerConfig, ReadsEveryKey) {

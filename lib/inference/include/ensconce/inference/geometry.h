@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "ensconce/inference/wiped.h"
+
 namespace ensconce {
 
 // Point is in pixels, x to the right and y down; a pixel's own coordinates are those of its centre.
@@ -22,7 +24,7 @@ double distance(const Point& a, const Point& b);
 
 // convex_hull returns the corners of the hull of points sorted by y, then x; none of them on a line
 // between its neighbours. Fewer than three come back as they are.
-std::vector<Point> convex_hull(std::span<const Point> points);
+WipedVector<Point> convex_hull(std::span<const Point> points);
 
 // RotatedRect is a rectangle whose width runs along `axis`, of length 1.
 struct RotatedRect {

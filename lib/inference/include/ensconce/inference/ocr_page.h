@@ -8,6 +8,7 @@
 #include "ensconce/inference/geometry.h"
 #include "ensconce/inference/image.h"
 #include "ensconce/inference/tensor.h"
+#include "ensconce/inference/wiped.h"
 
 namespace ensconce {
 
@@ -34,7 +35,7 @@ Result<Tensor> page_tensor(const RgbView& page, const OcrPageOptions& options, s
 // each piece of text in the detector's map of likelihoods: pixels above the threshold that touch,
 // corners included, their smallest rectangle, grown. More than kMaxPageBoxes are
 // InferenceError::kTooLarge.
-Result<std::vector<Quad>> find_text_boxes(std::span<const float> likelihoods, std::size_t width,
+Result<WipedVector<Quad>> find_text_boxes(std::span<const float> likelihoods, std::size_t width,
                                           std::size_t height, std::uint32_t page_width,
                                           std::uint32_t page_height, const OcrPageOptions& options);
 

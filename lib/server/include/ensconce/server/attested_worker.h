@@ -65,6 +65,10 @@ class AttestedWorker {
   // handle answers one request: evidence, served list, the Open Inference Protocol, OpenAI's API
   // (under /v1/), or a sealed request for any of these.
   [[nodiscard]] HttpResponse handle(const HttpRequest& request, const ConnectionInfo& connection);
+  // answers_at_once says of a request that its answer waits for nothing: a health check, or
+  // evidence that is there already. Whoever connects is not kept waiting by those whose inference
+  // runs.
+  static bool answers_at_once(const HttpRequest& request);
   // intake is for the server: it opens sealed requests as they arrive.
   [[nodiscard]] std::shared_ptr<BodyIntake> intake(const HttpRequest& head);
   // handle_in_the_open answers on a listener without TLS of our own, behind somebody else's
