@@ -145,6 +145,15 @@ class House:
             shutil.rmtree(self.top, ignore_errors=True)
 
 
+def descendants(pid):
+    """A process and all that it started, and they in turn."""
+    out = [pid]
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            out += descendants(int(child))
+    return out
+
+
 def write(path, text, mode=0o600):
     """Writes a whole file or none."""
     temporary = path.with_name(path.name + ".tmp")

@@ -138,12 +138,12 @@ def tell_policy(story):
 
 def tell_seal(story):
     house = story.house
-    chapter(4, "The owner seals both models; the keys go to the broker, the bundles anywhere")
+    chapter(4, "The owner seals the models; the keys go to the broker, the bundles anywhere")
     for model, source in story.models.items():
         out, done = seal(house, story.broker, story.owner_key, model, source, story.bundles, "demo")
         megabytes = out.stat().st_size / 1e6
         holds(model, f"{megabytes:.1f} MB sealed, manifest {short(done['manifest_digest'])}")
-    holds("operator", "two files of ciphertext")
+    holds("operator", "files of ciphertext")
 
 
 def tell_worker(story):

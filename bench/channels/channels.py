@@ -26,7 +26,7 @@ import time
 
 import story as told
 from compare import median_interval
-from house import MODELS, House
+from house import MODELS, House, descendants
 
 SIZES = (1024, 600 * 1024)
 CONNECTION_BAR, EMPTY_BAR = 1.25, 0.7
@@ -126,14 +126,6 @@ def start_nginx(house, program):
                 return process, port
         time.sleep(0.05)
     raise RuntimeError("nginx does not listen:\n" + "\n".join(process.errors))
-
-
-def descendants(pid):
-    out = [pid]
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
-            out += descendants(int(child))
-    return out
 
 
 # ---- Measuring -----------------------------------------------------------------------------------

@@ -17,13 +17,12 @@ The processor is simulated, so what memory encryption itself costs is not in the
 """
 
 import statistics
-import subprocess
 import sys
 
 import architectures
 import story as told
 from compare import median_interval
-from house import ROOT, House
+from house import ROOT, House, descendants
 
 WIDEST = 0.02
 # p50 of the attested channel against the same server code in the open.
@@ -68,14 +67,8 @@ def bar(what, value, bound, low=None, high=None, op="<="):
 
 def worker_pid(process):
     """The worker below the simulated processor that started it."""
-    found = []
-    for pid in map(int, subprocess.run(["pgrep", "-g", str(process.pid)], text=True,
-                                       capture_output=True, check=True).stdout.split()):
-        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
-            if f.read().startswith("ensconce-worker"):
-                found.append(pid)
-    (pid,) = found
-    return pid
+    _, worker = descendants(process.pid)
+    return worker
 
 
 def latency_of(house, story, plain, model, inputs, policy, rounds):

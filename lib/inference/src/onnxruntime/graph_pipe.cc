@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 
 namespace ensconce {
@@ -12,6 +13,7 @@ namespace ensconce {
 namespace {
 
 constexpr std::size_t kPiece = std::size_t{1024} * 1024;
+constexpr std::chrono::microseconds kReadsOn{100};  // in which some hundred KiB are read
 
 void pump(const Fd& to, ByteView graph, const ReadUpTo& read_up_to) {
   // A reader that had enough ends this by EPIPE.
@@ -24,6 +26,12 @@ void pump(const Fd& to, ByteView graph, const ReadUpTo& read_up_to) {
   while (at < graph.size()) {
     const ByteView piece = graph.subspan(at, std::min(kPiece, graph.size() - at));
     const ssize_t n = ::write(to.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EAGAIN) {
+      // A full pipe would wake this thread for each page that is read; it looks again when there is
+      // room for many.
+      std::this_thread::sleep_for(kReadsOn);
+      continue;
+    }
     if (n < 0 && errno != EINTR) {
       return;
     }
@@ -49,6 +57,9 @@ std::unique_ptr<GraphPipe> GraphPipe::start(ByteView graph, const ReadUpTo& read
     return nullptr;
   }
   (void)::fcntl(to.get(), F_SETPIPE_SZ, static_cast<int>(kPiece));  // fewer turns, if allowed
+  if (::fcntl(to.get(), F_SETFL, O_NONBLOCK) != 0) {
+    return nullptr;
+  }
   return std::unique_ptr<GraphPipe>(
       new GraphPipe(std::move(from), std::move(to), std::move(path), graph, read_up_to));
 }
