@@ -79,6 +79,15 @@ Result<void> ChunkReader::step_length(ByteView& bytes) {
   if (len < hpke::kTagLen) {
     return fail(OhttpError::kForm, "a chunk shorter than a tag");
   }
+  if (len == hpke::kTagLen) {
+    return fail(OhttpError::kSmallChunks, "a chunk that is empty and not the final one");
+  }
+  chunks_ += 1;
+  sealed_ += len;
+  if (small_ == Small::kCounted && chunks_ > kFreeOhttpChunks + sealed_ / kMeanOhttpChunk) {
+    return fail(OhttpError::kSmallChunks,
+                std::to_string(chunks_) + " chunks in " + std::to_string(sealed_) + " bytes");
+  }
   wanted_ = len;
   state_ = State::kChunk;
   return ok();

@@ -30,9 +30,14 @@ class ChunkReader : public ChunkOpener {
   Result<void> finish(Bytes& plaintext) override;
 
  protected:
+  // Whether small chunks are counted: strangers choose those of requests, an affirmed worker those
+  // of its answers, each of which may be all there is at the time.
+  enum class Small : std::uint8_t { kFree, kCounted };
   // A prefix of this length comes before the first chunk.
-  explicit ChunkReader(std::size_t prefix_len)
-      : state_(prefix_len == 0 ? State::kLength : State::kPrefix), wanted_(prefix_len) {}
+  ChunkReader(std::size_t prefix_len, Small small)
+      : state_(prefix_len == 0 ? State::kLength : State::kPrefix),
+        small_(small),
+        wanted_(prefix_len) {}
 
  private:
   enum class State : std::uint8_t { kPrefix, kLength, kChunk, kFinal, kEnded };
@@ -52,8 +57,11 @@ class ChunkReader : public ChunkOpener {
   Error fail(OhttpError code, std::string detail);
 
   State state_;
-  std::size_t wanted_;  // of the prefix or of the chunk
-  Bytes held_;          // what is there of a prefix, a length or a chunk
+  const Small small_;
+  std::uint64_t chunks_ = 0;  // begun and not final
+  std::uint64_t sealed_ = 0;  // their bytes
+  std::size_t wanted_;        // of the prefix or of the chunk
+  Bytes held_;                // what is there of a prefix, a length or a chunk
   std::optional<Error> failed_;
 };
 

@@ -21,6 +21,8 @@ CodeInfo error_info(OhttpError code) {
       return {"ohttp.truncated", Kind::kInvalidInput, kStage};
     case OhttpError::kTooLarge:
       return {"ohttp.too_large", Kind::kExhausted, kStage};
+    case OhttpError::kSmallChunks:
+      return {"ohttp.small_chunks", Kind::kInvalidInput, kStage};
     case OhttpError::kBinaryHttp:
       return {"bhttp.form", Kind::kInvalidInput, kStage};
   }

@@ -81,7 +81,8 @@ class RequestChunkSealer final : public internal::ChunkWriter {
 
 class RequestChunkOpener final : public internal::ChunkReader {
  public:
-  explicit RequestChunkOpener(hpke::Receiver& receiver) : ChunkReader(0), receiver_(receiver) {}
+  explicit RequestChunkOpener(hpke::Receiver& receiver)
+      : ChunkReader(0, Small::kCounted), receiver_(receiver) {}
 
  private:
   Result<void> open_chunk(ByteView aad, ByteView sealed, Bytes& plaintext) override {
@@ -106,7 +107,7 @@ class ResponseChunkSealer final : public internal::ChunkWriter {
 class ResponseChunkOpener final : public internal::ChunkReader {
  public:
   ResponseChunkOpener(const hpke::Suite& suite, SecretBytes secret, Bytes enc)
-      : ChunkReader(response_secret_len(suite)),
+      : ChunkReader(response_secret_len(suite), Small::kFree),
         suite_(suite),
         secret_(std::move(secret)),
         enc_(std::move(enc)) {}

@@ -453,7 +453,8 @@ TEST_P(OhttpChunks, BoundsAChunkBeforeItIsThere) {
   EXPECT_TRUE(announced(most).error().is(OhttpError::kTruncated));
   EXPECT_TRUE(announced(most + 1).error().is(OhttpError::kTooLarge));
   EXPECT_TRUE(announced(internal::kMaxVarint).error().is(OhttpError::kTooLarge));
-  EXPECT_TRUE(announced(hpke::kTagLen).error().is(OhttpError::kTruncated));
+  EXPECT_TRUE(announced(hpke::kTagLen + 1).error().is(OhttpError::kTruncated));
+  EXPECT_TRUE(announced(hpke::kTagLen).error().is(OhttpError::kSmallChunks));  // empty
   EXPECT_TRUE(announced(hpke::kTagLen - 1).error().is(OhttpError::kForm));
   const Bytes front = is_request() ? Bytes() : sealed_.prefix;
   const auto final_of = [&](std::size_t len, std::size_t step) {
@@ -462,6 +463,32 @@ TEST_P(OhttpChunks, BoundsAChunkBeforeItIsThere) {
   for (const std::size_t step : {1U, 1000U, 1'000'000U}) {
     EXPECT_TRUE(final_of(most, step).error().is(OhttpError::kDecrypt));
     EXPECT_TRUE(final_of(most + 1, step).error().is(OhttpError::kTooLarge));
+  }
+}
+
+// Each chunk costs an opening, and a stranger can seal requests. What an affirmed worker answers
+// may come as it pleases.
+TEST_P(OhttpChunks, BoundsSmallChunksOfRequestsByTheirBytes) {
+  const auto of = [&](std::size_t count, std::size_t len, std::size_t step) -> Result<Bytes> {
+    Exchange x(true);
+    const Bytes head = x.client.chunks().prefix();
+    OhttpRequestOpener gateway = x.gateway_for(head, true);
+    const auto answer = gateway.response_chunks(x.random);
+    ChunkSealer& sealer = is_request() ? x.client.chunks() : *answer;
+    Bytes message = is_request() ? Bytes() : sealer.prefix();
+    for (std::size_t i = 0; i < count; ++i) {
+      sealer.seal(Bytes(len, 1), false, message);
+    }
+    sealer.seal({}, true, message);
+    const auto opener = x.client.response_chunks();
+    return feed_in_pieces(is_request() ? gateway.chunks() : *opener, message, step);
+  };
+  for (const std::size_t step : {1U, 100U, 1'000'000U}) {
+    EXPECT_TRUE(of(65, 1, step)) << step;  // 65 · 17 bytes are one more
+    const auto many = of(66, 1, step);
+    EXPECT_EQ(many.has_value(), !is_request()) << step;
+    EXPECT_TRUE(many || many.error().is(OhttpError::kSmallChunks));
+    EXPECT_TRUE(of(1000, 1024 - hpke::kTagLen, step)) << step;
   }
 }
 

@@ -21,6 +21,12 @@ Result<OhttpRequestHead> parse_request_head(ByteView message);
 
 inline constexpr std::size_t kMaxOhttpChunk = std::size_t{64} * 1024;  // plaintext, of either end
 
+// Of a request so many chunks are free; beyond them each must come with so many bytes of
+// ciphertext on average. Whoever has the public key can make chunks that open, and each costs an
+// opening.
+inline constexpr std::size_t kFreeOhttpChunks = 64;
+inline constexpr std::size_t kMeanOhttpChunk = 1024;
+
 // ---- Chunks ------------------------------------------------------------------------------------
 
 // ChunkSealer writes the chunks of one direction: non-final ones as varint length ‖ ciphertext, the
@@ -40,7 +46,7 @@ class ChunkOpener {
  public:
   virtual ~ChunkOpener() = default;
   // feed takes bytes as they come: OhttpError::kForm, kTooLarge (a chunk over kMaxOhttpChunk),
-  // kDecrypt. After an error every call gives the same one.
+  // kSmallChunks, kDecrypt. After an error every call gives the same one.
   virtual Result<void> feed(ByteView bytes, Bytes& plaintext) = 0;
   // finish takes the end of the message: kTruncated unless the final chunk is there and opens.
   virtual Result<void> finish(Bytes& plaintext) = 0;
