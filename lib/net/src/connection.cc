@@ -291,7 +291,9 @@ class HttpConnection final : public Connection,
     if (refused_ != nullptr) {
       refuse_by_intake();
     }
-    return Io::kDone;
+    // However fast a body comes, between two of its pieces other connections have their turn.
+    asio::post(executor(), [self = shared_from_this()] { self->step(); });
+    return Io::kEnd;
   }
 
   void run_intake() { refused_ = sink_.feed(); }

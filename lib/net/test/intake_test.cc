@@ -166,6 +166,80 @@ TEST_P(Intake, CountsAgainstTheBudget) {
   EXPECT_EQ(post(one, Bytes(std::size_t{3} * 1024 * 1024, 'a'), false).status, 200);
 }
 
+// A body that comes faster than it is taken, and another connection of the same thread.
+TEST(IntakeTurns, OfAFastBodyLeaveOthersTheirs) {
+  struct Seen {
+    std::promise<void> begun;         // the body's third piece is being taken
+    std::promise<void> other_asked;   // over the other connection
+    std::atomic<std::size_t> given = 0;  // of the body, to the kernel at least
+    std::atomic<bool> other_answered = false;
+    std::atomic<bool> in_between = false;
+  } seen;
+  static constexpr std::size_t kPiece = std::size_t{32} * 1024;
+  static constexpr std::size_t kWhole = 100 * kPiece;
+  class Fast final : public BodySource {
+   public:
+    explicit Fast(Seen& seen) : seen_(seen) {}
+    Result<bool> next(Bytes& out) override {
+      seen_.given = at_;
+      seen_.given.notify_all();
+      out.assign(kPiece, 'a');
+      at_ += kPiece;
+      return at_ < kWhole;
+    }
+
+   private:
+    Seen& seen_;
+    std::size_t at_ = 0;
+  };
+  class Behind final : public BodyIntake {  // takes a piece only when the next is there
+   public:
+    explicit Behind(Seen& seen) : seen_(seen) {}
+    std::unique_ptr<HttpResponse> take(ByteView piece, Bytes& /*body*/) override {
+      taken_ += piece.size();
+      if (++pieces_ == 3) {
+        seen_.begun.set_value();
+        seen_.other_asked.get_future().wait();
+      }
+      for (std::size_t given = seen_.given; given <= taken_ && taken_ + 2 * kPiece < kWhole;
+           given = seen_.given) {
+        seen_.given.wait(given);
+      }
+      return nullptr;
+    }
+    std::unique_ptr<HttpResponse> finish(Bytes& /*body*/) override {
+      seen_.in_between = seen_.other_answered.load();
+      return nullptr;
+    }
+    [[nodiscard]] bool settled() const override { return true; }
+
+   private:
+    Seen& seen_;
+    std::size_t taken_ = 0;
+    int pieces_ = 0;
+  };
+  ServerOptions options;
+  options.handler_threads = 0;
+  options.intake = [&](const HttpRequest&) { return std::make_shared<Behind>(seen); };
+  const auto server = HttpServer::start(std::move(options), [&](const HttpRequest& request,
+                                                                const ConnectionInfo&) {
+                        seen.other_answered = seen.other_answered || request.target == "/asked";
+                        return HttpResponse{};
+                      }).value();
+  auto body = std::async(std::launch::async, [&] {
+    HttpRequest request{"POST", "/", {}, {}, nullptr};
+    request.stream = std::make_shared<Fast>(seen);
+    return HttpClient::connect(local("http", server->port())).value()->request(request)->status;
+  });
+  seen.begun.get_future().wait();
+  const Fd fd = dial(server->port());
+  send_text(fd, "GET /asked HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  seen.other_asked.set_value();
+  EXPECT_EQ(body.get(), 200);
+  EXPECT_EQ(read_until_closed(fd).substr(0, 12), "HTTP/1.1 200");
+  EXPECT_TRUE(seen.in_between);
+}
+
 INSTANTIATE_TEST_SUITE_P(OnThreads, Intake, ::testing::Values(0U, 2U));
 
 }  // namespace
