@@ -359,6 +359,65 @@ TEST_F(Oblivious, ANewKeyIsFoundWithoutTheCallersHelp) {
   EXPECT_TRUE(infer(*one));
 }
 
+// Whoever answers before the rest of a request was sent ends the connection, as a worker that is
+// reached directly does.
+class Direct : public Oblivious {
+ protected:
+  Direct() { listen(); }
+  void listen() {
+    ServerOptions options;
+    options.port = listener_ ? listener_->port() : 0;
+    listener_.reset();
+    options.intake = [this](const HttpRequest& head) { return worker_->intake(head); };
+    listener_ = HttpServer::start(std::move(options), [this](const HttpRequest& request,
+                                                             const ConnectionInfo&) {
+                  return worker_->handle_in_the_open(request, {});
+                }).value();
+  }
+  std::unique_ptr<AttestedClient> client(ChannelChoice choice) {
+    const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+    return *AttestedClient::connect(test::local("http", listener_->port()), policy, {},
+                                    client_clock_, random_, choice)
+                .client;
+  }
+  static HttpRequest request_of(std::size_t rows) {
+    std::string body = R"({"inputs":[{"name":"x","shape":[)" + std::to_string(rows) +
+                       R"(,4],"datatype":"FP32","data":[0)";
+    for (std::size_t i = 1; i < rows * 4; ++i) {
+      body += ",0.25";
+    }
+    return infer_request(body + "]}]}");
+  }
+  std::unique_ptr<HttpServer> listener_;
+};
+
+TEST_F(Direct, ANewKeyIsFoundWithoutTheCallersHelp) {
+  for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    for (const std::size_t rows : {1U, 20'000U}) {  // in one piece, and in many
+      const auto one = client(choice);
+      HttpRequest request = request_of(rows);
+      request.headers.set(std::string(kBundleHeader),
+                          to_hex(one->served().models.front().manifest_digest));
+      ASSERT_EQ(one->forward(request)->status, 200);
+      restart();  // all its keys are new
+      const auto answer = one->forward(request);
+      ASSERT_TRUE(answer) << rows << answer.error().to_string();
+      EXPECT_EQ(answer->status, 200) << as_text(answer->body);
+      EXPECT_TRUE(one->open());
+    }
+  }
+}
+
+TEST_F(Direct, AConnectionThatWasClosedIsReplacedAtRenewal) {
+  const auto one = client(ChannelChoice::kOblivious);
+  listen();
+  EXPECT_FALSE(one->open());
+  const auto renewed = one->renew();
+  ASSERT_TRUE(renewed) << renewed.error().to_string();
+  EXPECT_TRUE(one->open());
+  EXPECT_TRUE(infer(*one));
+}
+
 // Bound to another worker, whose served list somebody in the middle keeps back: what the first was
 // affirmed for holds of neither.
 TEST_F(Oblivious, AHalfRenewedChannelSendsNothing) {

@@ -71,6 +71,31 @@ class TlsChannel final : public WorkerChannel {
 
 // ---- Oblivious HTTP ----------------------------------------------------------------------------
 
+// Outside is where connections of the oblivious channel go. TLS there is whoever's, and what they
+// say of their sessions concerns nothing.
+struct Outside {
+  Url url;
+  ClientOptions options;
+
+  static Outside of(const Url& url, const ClientOptions& options) {
+    Outside out{url, {}};
+    out.options.connect_timeout = options.connect_timeout;
+    out.options.request_timeout = options.request_timeout;
+    out.options.max_response_header = options.max_response_header;
+    out.options.max_response_body = options.max_response_body;
+    out.options.pinned_spki_sha256 = options.pinned_spki_sha256;
+    if (options.identity) {
+      out.options.identity =
+          TlsIdentity{options.identity->certificate_der,
+                      SecretBytes::copy_of(options.identity->private_key_der.expose())};
+    }
+    return out;
+  }
+  [[nodiscard]] Result<std::unique_ptr<HttpClient>> connect() const {
+    return HttpClient::connect(url, options, ServerTickets::kIgnored);
+  }
+};
+
 BinaryRequest to_binary(const HttpRequest& request, const std::string& authority) {
   BinaryRequest out{request.method, "https", authority, request.target, {}, request.body, {}};
   for (const HttpHeader& header : request.headers.all()) {
@@ -138,8 +163,8 @@ Error refused_outside(const HttpResponse& response) {
 // not whole yet.
 class ChunkedAnswer final : public AnswerBody {
  public:
-  ChunkedAnswer(HttpClient& http, std::unique_ptr<ChunkOpener> opener)
-      : http_(http), opener_(std::move(opener)) {}
+  ChunkedAnswer(std::shared_ptr<HttpClient> http, std::unique_ptr<ChunkOpener> opener)
+      : http_(std::move(http)), opener_(std::move(opener)) {}
   ~ChunkedAnswer() override { wipe(content_.data(), content_.size()); }
 
   // read_head waits until the head is known.
@@ -183,7 +208,7 @@ class ChunkedAnswer final : public AnswerBody {
   // pull takes the next piece from the connection.
   Result<void> pull() {
     Bytes sealed;
-    ENSC_TRY_ASSIGN(const bool more, http_.next_piece(sealed));
+    ENSC_TRY_ASSIGN(const bool more, http_->next_piece(sealed));
     Bytes plain;
     plain.reserve(sealed.size() + kMaxOhttpChunk + hpke::kTagLen);  // with what was held
     const Result<void> read = open(sealed, more, plain);
@@ -209,7 +234,8 @@ class ChunkedAnswer final : public AnswerBody {
     return ok();
   }
 
-  HttpClient& http_;
+  // Shared with the channel, which lets go of it when it connects anew.
+  const std::shared_ptr<HttpClient> http_;
   std::unique_ptr<ChunkOpener> opener_;
   BinaryResponseReader reader_;
   Bytes content_;  // opened, and not asked for yet
@@ -219,15 +245,19 @@ class ChunkedAnswer final : public AnswerBody {
 
 class ObliviousChannel final : public WorkerChannel {
  public:
-  ObliviousChannel(std::unique_ptr<HttpClient> http, std::string authority, bool chunked,
-                   Random& random)
-      : http_(std::move(http)),
-        authority_(std::move(authority)),
+  ObliviousChannel(Outside outside, std::shared_ptr<HttpClient> http, bool chunked, Random& random)
+      : outside_(std::move(outside)),
+        http_(std::move(http)),
         chunked_(chunked),
         random_(random) {}
 
+  // Evidence begins everything anew, so it may come over another connection: nothing that was known
+  // of the last one is taken for this one.
   Result<EvidenceDocument> fetch_document(const ByteArray<32>& nonce, bool hardware,
                                           Bytes& raw) override {
+    if (!http_->open()) {
+      ENSC_TRY_ASSIGN(http_, outside_.connect());
+    }
     ENSC_TRY_ASSIGN(const HttpResponse response,
                     http_->request(document_request(nonce, hardware, true)));
     return read_document(response, raw);
@@ -284,7 +314,7 @@ class ObliviousChannel final : public WorkerChannel {
     ENSC_TRY_ASSIGN(const OhttpRequestSealer sealer, seal(request));
     ENSC_TRY_ASSIGN(const HttpResponse response, http_->begin(std::exchange(outer_, {})));
     ENSC_TRY(check_outside(response));
-    auto answer = std::make_unique<ChunkedAnswer>(*http_, sealer.response_chunks());
+    auto answer = std::make_unique<ChunkedAnswer>(http_, sealer.response_chunks());
     ENSC_TRY(answer->read_head());
     if (answer->ended()) {
       return StreamedAnswer{answer->whole(), nullptr};
@@ -346,7 +376,7 @@ class ObliviousChannel final : public WorkerChannel {
   }
 
   [[nodiscard]] Bytes sealed(OhttpRequestSealer& sealer, const HttpRequest& request) const {
-    BinaryRequest binary = to_binary(request, authority_);
+    BinaryRequest binary = to_binary(request, outside_.url.authority());
     Bytes plain = write_binary_request(binary);
     wipe(binary.content.data(), binary.content.size());
     for (BinaryField& field : binary.headers) {
@@ -374,8 +404,8 @@ class ObliviousChannel final : public WorkerChannel {
     return out;
   }
 
-  std::unique_ptr<HttpClient> http_;
-  std::string authority_;
+  const Outside outside_;
+  std::shared_ptr<HttpClient> http_;  // shared with the answer that is being read
   bool chunked_;
   Random& random_;
   bool begun_ = false;  // the last exchange came to a request
@@ -394,18 +424,17 @@ Result<StreamedAnswer> WorkerChannel::begin(const HttpRequest& request) {
 
 Result<std::unique_ptr<WorkerChannel>> open_channel(const Url& url, ChannelChoice choice,
                                                     const ClientOptions& options, Random& random) {
-  const bool tls = choice == ChannelChoice::kAttestedTls;
-  if (tls && url.scheme != "https") {
-    return Error(NetError::kBadUrl, "attested TLS is reached by https only");
-  }
-  // Outside the envelope TLS is whoever's, and what they say of their sessions concerns nothing.
-  const ServerTickets tickets = tls ? ServerTickets::kRefused : ServerTickets::kIgnored;
-  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url, options, tickets));
-  if (tls) {
+  if (choice == ChannelChoice::kAttestedTls) {
+    if (url.scheme != "https") {
+      return Error(NetError::kBadUrl, "attested TLS is reached by https only");
+    }
+    ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, HttpClient::connect(url, options));
     return std::unique_ptr<WorkerChannel>(std::make_unique<TlsChannel>(std::move(http)));
   }
+  Outside outside = Outside::of(url, options);
+  ENSC_TRY_ASSIGN(std::unique_ptr<HttpClient> http, outside.connect());
   return std::unique_ptr<WorkerChannel>(std::make_unique<ObliviousChannel>(
-      std::move(http), url.authority(), choice == ChannelChoice::kObliviousChunked, random));
+      std::move(outside), std::move(http), choice == ChannelChoice::kObliviousChunked, random));
 }
 
 }  // namespace ensconce

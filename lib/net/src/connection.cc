@@ -308,9 +308,11 @@ class HttpConnection final : public Connection,
   }
 
   void refuse_by_intake() {
+    // What is left of the body would be taken for the next request.
+    keep_alive_ = keep_alive_ &&
+                  (after_head_ == State::kChunks ? parser_->is_done() : filled_ == body_len_);
     sink_.drop();
     request_.intake.reset();
-    keep_alive_ = false;
     answer_ = std::move(*std::exchange(refused_, nullptr));
     prepare_response();
   }

@@ -145,6 +145,17 @@ TEST_P(Intake, RefusesAtTheEndAndTheConnectionLivesOn) {
   EXPECT_EQ(alive_, 0);
 }
 
+TEST_P(Intake, RefusesWhatCameWholeAndTheConnectionLivesOn) {
+  const Fd fd = dial(server_->port());
+  const std::string fields = " HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n";
+  send_text(fd, "POST /upper" + fields + "\r\nabc!POST /upper" + fields +
+                    "Connection: close\r\n\r\nabcd");
+  const std::string answers = read_until_closed(fd);
+  EXPECT_EQ(answers.substr(0, 12), "HTTP/1.1 418");
+  EXPECT_NE(answers.find("HTTP/1.1 200"), std::string::npos) << answers;
+  EXPECT_TRUE(answers.ends_with("ABCD"));
+}
+
 TEST_P(Intake, IsGoneWithTheConnection) {
   {
     const Fd fd = dial(server_->port());

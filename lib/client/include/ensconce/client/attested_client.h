@@ -44,7 +44,8 @@ class AttestedClient {
                                 ChannelChoice choice = ChannelChoice::kAttestedTls,
                                 AppraisalCache* cache = nullptr);
 
-  // renew does all of that again on the same channel, with the worker's evidence of now and no
+  // renew does all of that again on the same channel (an oblivious one connects anew where its
+  // connection was closed), with the worker's evidence of now and no
   // cache, and forgets what it judged before. The other calls renew by themselves when the
   // affirmation is about to end. A worker that is refused now is refused for good; one that cannot
   // be reached is an error, and what was affirmed lasts until it ends.

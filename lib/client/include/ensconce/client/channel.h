@@ -47,7 +47,8 @@ class WorkerChannel {
   virtual ~WorkerChannel() = default;
 
   // fetch_document asks for evidence with a nonce, in the open where the channel is not bound yet.
-  // `raw` gets the document as it came.
+  // `raw` gets the document as it came. An oblivious channel whose connection was closed connects
+  // anew for it: nothing rests on that connection.
   virtual Result<EvidenceDocument> fetch_document(const ByteArray<32>& nonce, bool hardware,
                                                   Bytes& raw) = 0;
   // bind checks that this channel ends where the affirmed statement says, by the session proof of

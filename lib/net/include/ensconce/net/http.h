@@ -68,8 +68,8 @@ class BodyIntake {
   BodyIntake& operator=(const BodyIntake&) = delete;
 
   // take appends to `body` what the next piece stands for: at no time more than was taken, so that
-  // nothing grows, and the budget for bodies covers it. A refusal ends the connection: the rest is
-  // not read.
+  // nothing grows, and the budget for bodies covers it. A refusal ends the connection, unless the
+  // body came whole already: the rest is not read.
   virtual std::unique_ptr<HttpResponse> take(ByteView piece, Bytes& body) = 0;
   // finish is called when the body has come whole, where the handler runs, before it. It may take
   // the body's memory for itself until the handler returns.
