@@ -1,6 +1,9 @@
 // `ensconce proxy` as the programs beside it see it: whom it serves, what it sends again, and that
 // it fails closed.
+#include <atomic>
 #include <future>
+#include <sstream>
+#include <thread>
 
 #include "oblivious.h"
 
@@ -111,6 +114,117 @@ TEST_F(Proxied, SendsNothingAgainThatMayHaveBeenActedOn) {
   EXPECT_EQ(middle_.requests().size(), 1U);
   middle_.on_response = nullptr;
   EXPECT_EQ(one.handle(plain_infer()).status, 200);
+}
+
+// Liar ends TLS in front of the worker: it passes every request on, and of those that are large
+// enough keeps the answer, says that the key is gone, and closes. One connection at a time.
+class Liar {
+ public:
+  static constexpr std::size_t kLarge = 16'384;
+  explicit Liar(std::function<HttpResponse(const HttpRequest&)> to_worker)
+      : to_worker_(std::move(to_worker)), thread_([this] { run(); }) {}
+  ~Liar() {
+    ::shutdown(listener_.first.get(), SHUT_RDWR);
+    thread_.join();
+  }
+  Liar(const Liar&) = delete;
+  Liar& operator=(const Liar&) = delete;
+  [[nodiscard]] std::uint16_t port() const { return listener_.second; }
+  std::atomic<int> executed = 0;  // of the large ones
+
+ private:
+  void run() {
+    for (;;) {
+      const Fd fd(::accept(listener_.first.get(), nullptr, nullptr));
+      if (fd.get() < 0) {
+        return;
+      }
+      std::string came;
+      while (serve(fd, came)) {
+      }
+    }
+  }
+  static bool read_to(const Fd& fd, std::string& came, std::size_t len) {
+    std::array<char, 16'384> piece{};
+    while (came.size() < len) {
+      const auto n = ::recv(fd.get(), piece.data(), piece.size(), 0);
+      if (n <= 0) {
+        return false;
+      }
+      came.append(piece.data(), static_cast<std::size_t>(n));
+    }
+    return true;
+  }
+  // serve answers one request and says whether the connection goes on.
+  bool serve(const Fd& fd, std::string& came) {
+    while (came.find("\r\n\r\n") == std::string::npos) {
+      if (!read_to(fd, came, came.size() + 1)) {
+        return false;
+      }
+    }
+    std::istringstream head(came.substr(0, came.find("\r\n\r\n")));
+    came.erase(0, came.find("\r\n\r\n") + 4);
+    HttpRequest request;
+    head >> request.method >> request.target;
+    std::string line;
+    std::getline(head, line);
+    while (std::getline(head, line)) {
+      const std::size_t colon = line.find(": ");
+      const std::size_t end = line.find_last_not_of('\r') + 1;
+      request.headers.add(line.substr(0, colon), line.substr(colon + 2, end - colon - 2));
+    }
+    const std::size_t len = std::stoul(std::string(request.headers.get("Content-Length").value_or("0")));
+    if (!read_to(fd, came, len)) {
+      return false;
+    }
+    request.body = to_bytes(came.substr(0, len));
+    came.erase(0, len);
+    HttpResponse response = to_worker_(request);
+    for (bool more = response.stream != nullptr; more;) {
+      Bytes piece;
+      more = response.stream->next(piece).value();
+      response.body.insert(response.body.end(), piece.begin(), piece.end());
+    }
+    const bool lie = request.body.size() > kLarge;
+    if (lie) {
+      executed += response.status == 200 ? 1 : 0;
+      response = {};
+      response.status = 400;
+      response.headers.set("Connection", "close");
+      response.body = to_bytes(R"({"type":")" + std::string(kOhttpKeyProblem) + R"("})");
+    }
+    std::string out = "HTTP/1.1 " + std::to_string(response.status) + " x\r\nContent-Length: " +
+                      std::to_string(response.body.size()) + "\r\n";
+    for (const HttpHeader& field : response.headers.all()) {
+      out.append(field.name).append(": ").append(field.value).append("\r\n");
+    }
+    test::send_text(fd, out + "\r\n" + std::string(as_text(response.body)));
+    return !lie;
+  }
+
+  std::function<HttpResponse(const HttpRequest&)> to_worker_;
+  std::pair<Fd, std::uint16_t> listener_ = test::listen_on_loopback();
+  std::thread thread_;
+};
+
+TEST_F(Proxied, OfALieThatTheKeyIsGoneComesOneRepetition) {
+  for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
+    Liar liar([this](const HttpRequest& request) {
+      return worker_->handle_in_the_open(request, {});
+    });
+    ProxyOptions options;
+    options.url = test::local("http", liar.port());
+    options.choice = choice;
+    AttestedProxy one{AppraisalPolicy::parse(client_policy(), "client.toml").value(),
+                      std::move(options), client_clock_, random_};
+    ASSERT_EQ(one.handle(plain_infer()).status, 200);  // leaves an idle channel
+    HttpRequest request = plain_infer();
+    request.headers.set("X-Filler", std::string(Liar::kLarge, 'x'));
+    const HttpResponse answer = one.handle(request);
+    EXPECT_EQ(liar.executed, 2);
+    EXPECT_EQ(answer.status, 502);
+    EXPECT_THAT(std::string(as_text(answer.body)), ::testing::HasSubstr("may have acted on it"));
+  }
 }
 
 TEST_F(Proxied, TellsOfATimeOutAndDoesNotSendAgain) {

@@ -249,15 +249,27 @@ Result<HttpResponse> AttestedClient::send(const HttpRequest& request) {
   return answer;
 }
 
+// Another worker behind the same address, or the same one with newer keys: it is verified like the
+// first. That the first did not open the request is said outside the envelope, where anybody
+// between can say it who passed it on: this is the one repetition that such a lie brings about.
+template <typename Again>
+auto AttestedClient::once_more(Again again) -> decltype(again()) {
+  const bool left = channel_->sent_whole();
+  unsent_ = true;
+  auto answer = again();
+  unsent_ = unsent_ && !left && !answer && !answer.error().is(ChannelError::kKeyGone);
+  return answer;
+}
+
 Result<HttpResponse> AttestedClient::exchange(const HttpRequest& request) {
   Result<HttpResponse> answer = send(request);
   if (answer || !answer.error().is(ChannelError::kKeyGone)) {
     return answer;
   }
-  // Another worker behind the same address, or the same one with newer keys. It is verified like
-  // the first; the request was not opened.
-  ENSC_TRY(renew());
-  return send(request);
+  return once_more([&]() -> Result<HttpResponse> {
+    ENSC_TRY(renew());
+    return send(request);
+  });
 }
 
 // A worker renews its leases while the client still has the list of before.
@@ -310,9 +322,11 @@ auto AttestedClient::about(std::string_view model, HttpRequest request, Try atte
     return answer;
   }
   // As in exchange; and the model is judged anew, by what this worker serves.
-  ENSC_TRY(renew());
-  ENSC_TRY_ASSIGN(judged, appraised_with_lease(model));
-  return attempt(judged->model(), request);
+  return once_more([&]() -> decltype(answer) {
+    ENSC_TRY(renew());
+    ENSC_TRY_ASSIGN(judged, appraised_with_lease(model));
+    return attempt(judged->model(), request);
+  });
 }
 
 Result<AttestedClient::ModelAnswer> AttestedClient::exchange_about(std::string_view model,

@@ -94,8 +94,10 @@ class AttestedClient {
   // open says whether the channel still stands; if not, connect anew.
   [[nodiscard]] bool open() const;
   // unsent says of the last infer or forward, which failed, that the worker cannot have acted on
-  // it: it left not whole or not at all, or was for a key that is gone. Only such a one may be sent
-  // again.
+  // it: it left not whole or not at all. Only such a one may be sent again. One that was answered
+  // with the word that its key is gone is sent again once by the client itself, and is not unsent
+  // after that: who ends TLS outside can pass it on and say that word all the same, and so cause
+  // this one repetition.
   [[nodiscard]] bool unsent() const { return unsent_; }
 
  private:
@@ -121,6 +123,9 @@ class AttestedClient {
   // after the worker's key has gone.
   Result<HttpResponse> send(const HttpRequest& request);
   Result<HttpResponse> exchange(const HttpRequest& request);
+  // once_more lets `again` renew and send what was answered with kKeyGone.
+  template <typename Again>
+  auto once_more(Again again) -> decltype(again());
   // exchange_about sends a request that a model is to answer: it judges the model first, names its
   // bundle, and takes an answer of status 200 only from that bundle and with its receipt.
   struct ModelAnswer {

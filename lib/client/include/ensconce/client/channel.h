@@ -56,8 +56,9 @@ class WorkerChannel {
   virtual Result<void> bind(const EvidenceDocument& document, const Affirmed& affirmed,
                             const ByteArray<32>& nonce) = 0;
   // exchange sends a request inside the channel. After an error the channel may be closed. A worker
-  // that no longer has the key it was sealed for is ChannelError::kKeyGone: nothing was opened, and
-  // the caller may verify anew and send again.
+  // that no longer has the key it was sealed for is ChannelError::kKeyGone. That nothing was opened
+  // then is said outside the envelope, by the worker or by somebody between: the caller may verify
+  // anew and send again, once.
   virtual Result<HttpResponse> exchange(const HttpRequest& request) = 0;
   // begin is exchange that returns when the head of the answer is known, where the channel streams;
   // elsewhere with the whole answer. An answer that is short comes whole all the same.
