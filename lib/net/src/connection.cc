@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "ensconce/base/log.h"
 #include "outgoing.h"
 #include "refusal.h"
 #include "server_stream.h"
@@ -48,6 +49,20 @@ struct WipingAllocator {
 using Buffer = beast::basic_flat_buffer<WipingAllocator<char>>;
 
 using Parser = http::request_parser<SinkBody>;
+
+// asked_of_intake returns what an intake says. It must not throw; one that does refuses its request,
+// as a handler that throws answers it.
+template <typename Ask>
+std::unique_ptr<HttpResponse> asked_of_intake(Ask ask) {
+  try {
+    return ask();
+  } catch (const std::exception&) {
+    log_error("what takes a request's body threw");  // what() may quote the peer
+  } catch (...) {
+    log_error("what takes a request's body threw something that is no exception");
+  }
+  return std::make_unique<HttpResponse>(json_error(500, "internal error"));
+}
 
 // HttpConnection is a state machine: `step` goes on until the socket would block, then waits for
 // it. What the socket gives is read straight to where it stays, under TLS as well.
@@ -296,7 +311,9 @@ class HttpConnection final : public Connection,
     return Io::kEnd;
   }
 
-  void run_intake() { refused_ = sink_.feed(); }
+  void run_intake() {
+    refused_ = asked_of_intake([this] { return sink_.feed(); });
+  }
 
   void after_intake() {
     state_ = after_head_;
@@ -356,7 +373,10 @@ class HttpConnection final : public Connection,
   [[nodiscard]] bool take() { return !taken_.exchange(true, std::memory_order_acq_rel); }
 
   void run_handler() {
-    auto refused = request_.intake != nullptr ? request_.intake->finish(request_.body) : nullptr;
+    std::unique_ptr<HttpResponse> refused;
+    if (request_.intake != nullptr) {
+      refused = asked_of_intake([this] { return request_.intake->finish(request_.body); });
+    }
     answer_ = refused != nullptr ? std::move(*refused) : host_.handle(request_, info_);
     sink_.drop();
     request_.intake.reset();

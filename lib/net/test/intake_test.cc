@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <stdexcept>
 
 #include "ensconce/net/client.h"
 #include "ensconce/net/server.h"
@@ -53,6 +54,33 @@ class Upper final : public BodyIntake {
   Bytes taken_;
 };
 
+// Throwing throws where its target says.
+class Throwing final : public BodyIntake {
+ public:
+  explicit Throwing(const std::string& target) : target_(target) {}
+  std::unique_ptr<HttpResponse> take(ByteView piece, Bytes& body) override {
+    act("take");
+    body.insert(body.end(), piece.begin(), piece.end());
+    return nullptr;
+  }
+  std::unique_ptr<HttpResponse> finish(Bytes& /*body*/) override {
+    act("finish");
+    return nullptr;
+  }
+  [[nodiscard]] bool settled() const override { return false; }
+
+ private:
+  void act(std::string_view where) const {
+    if (target_ == "/throw/" + std::string(where)) {
+      throw std::runtime_error("secret text");
+    }
+    if (target_ == "/throw-int/" + std::string(where)) {
+      throw 1;
+    }
+  }
+  const std::string target_;
+};
+
 class Intake : public ::testing::TestWithParam<unsigned> {
  protected:
   Intake() {
@@ -60,6 +88,9 @@ class Intake : public ::testing::TestWithParam<unsigned> {
     options.handler_threads = GetParam();
     options.limits.max_body_bytes_in_flight = std::size_t{4} * 1024 * 1024;
     options.intake = [this](const HttpRequest& head) -> std::shared_ptr<BodyIntake> {
+      if (head.target.starts_with("/throw")) {
+        return std::make_shared<Throwing>(head.target);
+      }
       return head.target == "/upper" ? std::make_shared<Upper>(alive_) : nullptr;
     };
     server_ = HttpServer::start(std::move(options), [this](const HttpRequest& request,
@@ -154,6 +185,19 @@ TEST_P(Intake, RefusesWhatCameWholeAndTheConnectionLivesOn) {
   EXPECT_EQ(answers.substr(0, 12), "HTTP/1.1 418");
   EXPECT_NE(answers.find("HTTP/1.1 200"), std::string::npos) << answers;
   EXPECT_TRUE(answers.ends_with("ABCD"));
+}
+
+TEST_P(Intake, ThatThrowsIsABare500AndTheServerServesOn) {
+  for (const char* target :
+       {"/throw/take", "/throw/finish", "/throw-int/take", "/throw-int/finish"}) {
+    const HttpRequest request{"POST", target, {}, to_bytes("abc"), nullptr};
+    const auto answer = client().request(request);
+    ASSERT_TRUE(answer) << target;
+    EXPECT_EQ(answer->status, 500) << target;
+    EXPECT_EQ(as_text(answer->body), R"({"error":"internal error"})");
+  }
+  EXPECT_EQ(handled_, 0);
+  EXPECT_EQ(post(client(), to_bytes("abc"), false).status, 200);
 }
 
 TEST_P(Intake, IsGoneWithTheConnection) {

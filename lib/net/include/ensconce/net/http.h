@@ -59,7 +59,8 @@ struct HttpResponse;
 
 // BodyIntake takes a request's body at a server as it arrives, in place of its being kept: what it
 // makes of it becomes the request's body. One for each request; an answer from it refuses the
-// request, and the handler never sees it.
+// request, and the handler never sees it. It must not throw: what it throws is answered with a bare
+// 500, like a handler's.
 class BodyIntake {
  public:
   BodyIntake() = default;
