@@ -299,7 +299,8 @@ class HttpConnection final : public Connection,
   // feed_intake gives on what arrived: on this thread once it is known to cost little.
   Io feed_intake() {
     if (!request_.intake->settled() && !host_.inline_handlers()) {
-      before_feed_ = deadline_;
+      left_to_send_ =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
       return hand_over(&HttpConnection::run_intake, &HttpConnection::after_intake);
     }
     run_intake();
@@ -317,8 +318,7 @@ class HttpConnection final : public Connection,
 
   void after_intake() {
     state_ = after_head_;
-    set_deadline(
-        std::chrono::duration_cast<std::chrono::milliseconds>(before_feed_ - Clock::now()));
+    set_deadline(left_to_send_);  // the peer's time did not run while it waited for a thread of ours
     if (refused_ != nullptr) {
       refuse_by_intake();
     }
@@ -553,7 +553,7 @@ class HttpConnection final : public Connection,
   BodySink sink_;  // fills request_.body
   std::atomic<bool> taken_ = false;
   std::unique_ptr<HttpResponse> refused_;  // by the intake
-  Clock::time_point before_feed_;          // the deadline while it waits for a handler thread
+  std::chrono::milliseconds left_to_send_{};  // of the time for the request, while an intake works
   HttpResponse answer_;                    // from the handler to out_
   Outgoing out_;
   std::size_t body_len_ = 0;

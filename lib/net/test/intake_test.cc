@@ -224,8 +224,8 @@ TEST_P(Intake, CountsAgainstTheBudget) {
 // A body that comes faster than it is taken, and another connection of the same thread.
 TEST(IntakeTurns, OfAFastBodyLeaveOthersTheirs) {
   struct Seen {
-    std::promise<void> begun;         // the body's third piece is being taken
-    std::promise<void> other_asked;   // over the other connection
+    std::promise<void> begun;            // the body's third piece is being taken
+    std::promise<void> other_asked;      // over the other connection
     std::atomic<std::size_t> given = 0;  // of the body, to the kernel at least
     std::atomic<bool> other_answered = false;
     std::atomic<bool> in_between = false;
@@ -276,11 +276,11 @@ TEST(IntakeTurns, OfAFastBodyLeaveOthersTheirs) {
   ServerOptions options;
   options.handler_threads = 0;
   options.intake = [&](const HttpRequest&) { return std::make_shared<Behind>(seen); };
-  const auto server = HttpServer::start(std::move(options), [&](const HttpRequest& request,
-                                                                const ConnectionInfo&) {
-                        seen.other_answered = seen.other_answered || request.target == "/asked";
-                        return HttpResponse{};
-                      }).value();
+  const auto server =
+      HttpServer::start(std::move(options), [&](const HttpRequest& request, const ConnectionInfo&) {
+        seen.other_answered = seen.other_answered || request.target == "/asked";
+        return HttpResponse{};
+      }).value();
   auto body = std::async(std::launch::async, [&] {
     HttpRequest request{"POST", "/", {}, {}, nullptr};
     request.stream = std::make_shared<Fast>(seen);
@@ -293,6 +293,69 @@ TEST(IntakeTurns, OfAFastBodyLeaveOthersTheirs) {
   EXPECT_EQ(body.get(), 200);
   EXPECT_EQ(read_until_closed(fd).substr(0, 12), "HTTP/1.1 200");
   EXPECT_TRUE(seen.in_between);
+}
+
+// Busy is a server whose only handler thread waits for release().
+class Busy : public ::testing::Test {
+ protected:
+  void start(std::chrono::milliseconds request_timeout, std::chrono::milliseconds queue_timeout) {
+    ServerOptions options;
+    options.handler_threads = 1;
+    options.limits.request_timeout = request_timeout;
+    options.limits.queue_timeout = queue_timeout;
+    options.intake = [this](const HttpRequest&) { return std::make_shared<Upper>(alive_); };
+    server_ = HttpServer::start(std::move(options), [this](const HttpRequest& request,
+                                                           const ConnectionInfo&) {
+                HttpResponse out;
+                if (request.target == "/block") {
+                  entered_.set_value();
+                  release_.get_future().wait();
+                } else if (auto* upper = dynamic_cast<Upper*>(request.intake.get())) {
+                  out.body = upper->taken();
+                }
+                return out;
+              }).value();
+    blocked_ = dial(server_->port());
+    send_text(blocked_, "GET /block HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    entered_.get_future().wait();
+  }
+  [[nodiscard]] Fd begin() const {
+    Fd fd = dial(server_->port());
+    send_text(fd,
+              "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 6\r\n\r\nabc");
+    return fd;
+  }
+  std::atomic<int> alive_ = 0;
+  std::promise<void> entered_;
+  std::promise<void> release_;
+  std::unique_ptr<HttpServer> server_;
+  Fd blocked_;
+};
+
+TEST_F(Busy, TimeSpentWaitingForAThreadIsNotTheClients) {
+  start(std::chrono::milliseconds(500), std::chrono::minutes(1));
+  const Fd waiting = begin();
+  const Fd later = dial(server_->port());
+  send_text(later, "POST / HTTP/1.1\r\nHost:");  // and no more: its time is over after the other's
+  EXPECT_EQ(read_until_closed(later), "");
+  release_.set_value();
+  // These wait for the same threads, so afterwards the first piece is taken, and a time that was
+  // over would have ended the connection.
+  auto other = HttpClient::connect(local("http", server_->port())).value();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(other->request({"GET", "/", {}, {}, nullptr})->status, 200);
+  }
+  send_text(waiting, "def");
+  EXPECT_TRUE(read_until_closed(waiting).ends_with("\r\n\r\nABCDEF"));
+}
+
+TEST_F(Busy, APieceThatWaitsTooLongIsRefused) {
+  start(std::chrono::minutes(1), std::chrono::milliseconds(100));
+  const std::string answer = read_until_closed(begin());
+  EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 503") << answer;
+  EXPECT_EQ(alive_, 0);
+  release_.set_value();
+  EXPECT_EQ(read_until_closed(blocked_).substr(0, 12), "HTTP/1.1 200");
 }
 
 INSTANTIATE_TEST_SUITE_P(OnThreads, Intake, ::testing::Values(0U, 2U));

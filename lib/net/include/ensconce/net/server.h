@@ -30,8 +30,10 @@ struct ServerLimits {
   std::size_t max_connections = 512;  // more wait in the kernel's queue until one ends
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds idle_timeout{60'000};     // between requests
-  std::chrono::milliseconds request_timeout{30'000};  // first byte to last byte of a request
-  // From a request's last byte to a free handler thread; then 503 and the connection's end, and
+  // First byte to last byte of a request, without the waits of what has come for a handler thread.
+  std::chrono::milliseconds request_timeout{30'000};
+  // From a request's last byte to a free handler thread, and for each piece of a body that its
+  // intake takes where handlers run; then 503 and the connection's end, and
   // the handler never sees it. A handler that has begun is left to finish. Without handler threads
   // nothing waits. A stream whose next piece waits longer is cut off.
   std::chrono::milliseconds queue_timeout{30'000};
