@@ -50,8 +50,8 @@ using Buffer = beast::basic_flat_buffer<WipingAllocator<char>>;
 
 using Parser = http::request_parser<SinkBody>;
 
-// asked_of_intake returns what an intake says. It must not throw; one that does refuses its request,
-// as a handler that throws answers it.
+// asked_of_intake returns what an intake says. It must not throw; one that does refuses its
+// request, as a handler that throws answers it.
 template <typename Ask>
 std::unique_ptr<HttpResponse> asked_of_intake(Ask ask) {
   try {
@@ -88,6 +88,11 @@ class HttpConnection final : public Connection,
   asio::any_io_executor executor() override { return stream_.socket().get_executor(); }
 
   void start() override {
+    if (draining_) {  // that came first, in another thread than the one that begins this
+      stream_.end_tls();
+      shut();
+      return;
+    }
     expect_request();
     step();
   }
@@ -318,7 +323,8 @@ class HttpConnection final : public Connection,
 
   void after_intake() {
     state_ = after_head_;
-    set_deadline(left_to_send_);  // the peer's time did not run while it waited for a thread of ours
+    set_deadline(
+        left_to_send_);  // the peer's time did not run while it waited for a thread of ours
     if (refused_ != nullptr) {
       refuse_by_intake();
     }
@@ -326,8 +332,8 @@ class HttpConnection final : public Connection,
 
   void refuse_by_intake() {
     // What is left of the body would be taken for the next request.
-    keep_alive_ = keep_alive_ &&
-                  (after_head_ == State::kChunks ? parser_->is_done() : filled_ == body_len_);
+    keep_alive_ =
+        keep_alive_ && (after_head_ == State::kChunks ? parser_->is_done() : filled_ == body_len_);
     sink_.drop();
     request_.intake.reset();
     answer_ = std::move(*std::exchange(refused_, nullptr));
@@ -552,9 +558,9 @@ class HttpConnection final : public Connection,
   HttpRequest request_;
   BodySink sink_;  // fills request_.body
   std::atomic<bool> taken_ = false;
-  std::unique_ptr<HttpResponse> refused_;  // by the intake
+  std::unique_ptr<HttpResponse> refused_;     // by the intake
   std::chrono::milliseconds left_to_send_{};  // of the time for the request, while an intake works
-  HttpResponse answer_;                    // from the handler to out_
+  HttpResponse answer_;                       // from the handler to out_
   Outgoing out_;
   std::size_t body_len_ = 0;
   std::size_t filled_ = 0;

@@ -46,7 +46,7 @@ class Connection {
 
   [[nodiscard]] virtual boost::asio::any_io_executor executor() = 0;
   virtual void start() = 0;
-  // drain ends after the request in flight; abort ends now.
+  // drain ends after the request in flight; abort ends now. Either may come before start.
   virtual void drain() = 0;
   virtual void abort() = 0;
 };
