@@ -173,7 +173,8 @@ class Liar {
       const std::size_t end = line.find_last_not_of('\r') + 1;
       request.headers.add(line.substr(0, colon), line.substr(colon + 2, end - colon - 2));
     }
-    const std::size_t len = std::stoul(std::string(request.headers.get("Content-Length").value_or("0")));
+    const std::size_t len =
+        std::stoul(std::string(request.headers.get("Content-Length").value_or("0")));
     if (!read_to(fd, came, len)) {
       return false;
     }
@@ -193,8 +194,8 @@ class Liar {
       response.headers.set("Connection", "close");
       response.body = to_bytes(R"({"type":")" + std::string(kOhttpKeyProblem) + R"("})");
     }
-    std::string out = "HTTP/1.1 " + std::to_string(response.status) + " x\r\nContent-Length: " +
-                      std::to_string(response.body.size()) + "\r\n";
+    std::string out = "HTTP/1.1 " + std::to_string(response.status) +
+                      " x\r\nContent-Length: " + std::to_string(response.body.size()) + "\r\n";
     for (const HttpHeader& field : response.headers.all()) {
       out.append(field.name).append(": ").append(field.value).append("\r\n");
     }
@@ -209,9 +210,8 @@ class Liar {
 
 TEST_F(Proxied, OfALieThatTheKeyIsGoneComesOneRepetition) {
   for (const auto choice : {ChannelChoice::kOblivious, ChannelChoice::kObliviousChunked}) {
-    Liar liar([this](const HttpRequest& request) {
-      return worker_->handle_in_the_open(request, {});
-    });
+    Liar liar(
+        [this](const HttpRequest& request) { return worker_->handle_in_the_open(request, {}); });
     ProxyOptions options;
     options.url = test::local("http", liar.port());
     options.choice = choice;
@@ -379,6 +379,44 @@ TEST_F(ProxyStreams, ThatEndEarlyNeverLookWhole) {
     middle_.on_piece = nullptr;
     ASSERT_TRUE(all_of(large()).ends_with("0\r\n\r\n"));  // on a new channel
   }
+}
+
+// Behind the content come frames of zeros, and by then every byte of it has come.
+TEST_F(ProxyStreams, OfPaddedAnswersSomethingIsMissingUntilTheEnd) {
+  restart([](WorkerConfig& c) { c.padding = Padding::bucket(std::uint64_t{1} << 20).value(); });
+  PolicySays says;
+  says.padding = padding_;
+  ProxyOptions options;
+  options.url = test::local("http", middle_.port());
+  options.choice = ChannelChoice::kObliviousChunked;
+  AttestedProxy one{AppraisalPolicy::parse(client_policy(says), "client.toml").value(),
+                    std::move(options), client_clock_, random_};
+  const auto taken = [&](Bytes& out) -> Result<void> {
+    HttpResponse answer = one.handle(large());
+    EXPECT_EQ(answer.status, 200);
+    for (bool more = true; more;) {
+      Bytes piece;
+      ENSC_TRY_ASSIGN(more, answer.stream->next(piece));
+      out.insert(out.end(), piece.begin(), piece.end());
+    }
+    return ok();
+  };
+  Bytes whole;
+  ASSERT_TRUE(taken(whole));
+  middle_.on_piece = [](std::size_t, Bytes& piece, bool more) -> Result<bool> {
+    if (!more) {
+      piece.clear();  // all but the final chunk
+    }
+    return more;
+  };
+  Bytes cut;
+  const auto ended = taken(cut);
+  middle_.on_piece = nullptr;
+  EXPECT_TRUE(refused_with(ended, OhttpError::kTruncated));
+  EXPECT_GT(cut.size(), whole.size() / 2);
+  EXPECT_LT(cut.size(), whole.size());
+  EXPECT_TRUE(std::equal(cut.begin(), cut.end(), whole.begin()));
+  restart();
 }
 
 // The worker's code is another one by now, as its receipts say: found out at the end, and the

@@ -389,8 +389,9 @@ Result<HttpResponse> AttestedClient::forward(HttpRequest request) {
 
 // ---- Streamed ----------------------------------------------------------------------------------
 
-// ReceiptedBody passes an answer on as it comes. The last piece is kept back until the receipt was
-// judged, so that an answer that ended is an answer that holds.
+// ReceiptedBody passes an answer on as it comes, one piece behind: of what was passed on something
+// is always missing until the receipt was judged. Which piece is the last is not known when it
+// comes, as padding may follow it.
 class AttestedClient::ReceiptedBody final : public BodySource {
  public:
   ReceiptedBody(AttestedClient& client, StreamedAnswer& answer, AskedReceipt asked,
@@ -402,12 +403,44 @@ class AttestedClient::ReceiptedBody final : public BodySource {
         affirmed_(client.affirmed()),
         model_(model) {}
 
+  ~ReceiptedBody() override { wipe(held_.data(), held_.size()); }
+
   Result<bool> next(Bytes& out) override {
-    ENSC_TRY_ASSIGN(const bool more, rest_->next(out));
-    digest_.update(out);
-    if (more) {
-      return true;
+    for (;;) {
+      Bytes piece;
+      ENSC_TRY_ASSIGN(const bool more, rest_->next(piece));
+      digest_.update(piece);
+      if (!piece.empty()) {
+        give(out);
+        held_ = std::move(piece);
+      }
+      if (!more) {
+        return end(out);
+      }
+      if (!out.empty()) {
+        return true;
+      }
     }
+  }
+
+ private:
+  // give appends what was held back.
+  void give(Bytes& out) {
+    if (out.empty()) {
+      out = std::exchange(held_, {});
+      return;
+    }
+    Bytes both;
+    both.reserve(out.size() + held_.size());
+    both.assign(out.begin(), out.end());
+    both.insert(both.end(), held_.begin(), held_.end());
+    wipe(out.data(), out.size());
+    wipe(held_.data(), held_.size());
+    held_.clear();
+    out = std::move(both);
+  }
+
+  Result<bool> end(Bytes& out) {
     const Result<TakenReceipt> taken =
         take_receipt(rest_->trailers().get(kReceiptHeader), request_, digest_.finish(), affirmed_,
                      model_, client_.last_receipt_);
@@ -417,16 +450,17 @@ class AttestedClient::ReceiptedBody final : public BodySource {
       return taken.error();
     }
     client_.last_receipt_ = taken->receipt.sequence;
+    give(out);
     return false;
   }
 
- private:
   AttestedClient& client_;
   const std::unique_ptr<AnswerBody> rest_;
   ResponseDigest digest_;
   const Sha256Digest request_;
   const Affirmed affirmed_;
   const ServedModel model_;
+  Bytes held_;  // the last piece that came
 };
 
 Result<HttpResponse> AttestedClient::try_streamed(const ServedModel& model, HttpRequest& request) {

@@ -72,9 +72,9 @@ class AttestedClient {
   Result<HttpResponse> forward(HttpRequest request);
   // forward_streamed does the same and, over a channel that streams, returns as soon as the head of
   // a long answer is known: the body is then the answer's `stream`, which borrows this client and
-  // fails unless the answer came to its authenticated end and has its receipt. The last piece is
-  // kept back until then. Short answers, and those whose receipt the caller wants (it brings a
-  // key), come whole.
+  // fails unless the answer came to its authenticated end and has its receipt. The last piece
+  // of content, whatever padding follows it, is kept back until then. Short answers, and those
+  // whose receipt the caller wants (it brings a key), come whole.
   Result<HttpResponse> forward_streamed(HttpRequest request);
 
   // introduce shows the other side evidence of our own, where it judges who connects (PeerGate);
