@@ -2,6 +2,8 @@
 // says: each attack is refused by its own code, and the genuine worker serves on.
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "ensconce/base/file.h"
 #include "ensconce/server/error.h"
 #include "oblivious.h"
@@ -268,6 +270,39 @@ TEST_F(Oblivious, AnswersThatWereCutOrMixedAreRefused) {
     middle_.on_response = nullptr;
   }
   restart();
+}
+
+// Trickle gives a body byte by byte, and fails before long.
+class Trickle final : public BodySource {
+ public:
+  explicit Trickle(Bytes bytes) : bytes_(std::move(bytes)) {}
+  Result<bool> next(Bytes& out) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    if (at_ == 100) {
+      return Error(NetError::kClosed, "nobody waits for so long");
+    }
+    out = {bytes_[at_++]};
+    return true;
+  }
+
+ private:
+  const Bytes bytes_;
+  std::size_t at_ = 0;
+};
+
+TEST_F(Oblivious, AnAnswerThatTricklesIsGivenUp) {
+  ClientOptions options;
+  options.request_timeout = std::chrono::milliseconds(1000);
+  const AppraisalPolicy policy = AppraisalPolicy::parse(client_policy(), "client.toml").value();
+  const auto one =
+      *AttestedClient::connect(test::local("http", middle_.port()), policy, options, client_clock_,
+                               random_, ChannelChoice::kObliviousChunked)
+           .client;
+  middle_.on_response = [](HttpResponse& response) {
+    response.stream = std::make_shared<Trickle>(std::exchange(response.body, {}));
+  };
+  EXPECT_TRUE(refused_with(infer(*one), NetError::kTimeout));
+  middle_.on_response = nullptr;
 }
 
 TEST_F(Oblivious, RequestsThatWereCutOrMixedAreRefused) {

@@ -1,6 +1,7 @@
 #include "ensconce/client/channel.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "ensconce/base/printable.h"
 #include "ensconce/channel/tls_binding.h"
@@ -14,6 +15,9 @@ namespace ensconce {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{16} * 1024;
+// An answer has the time of a request to come in, and as long again as what came takes at this
+// rate: what a gateway allows its readers.
+constexpr std::int64_t kMinRate = 32'768;                  // bytes a second
 constexpr std::size_t kChunkOverhead = 8 + hpke::kTagLen;  // at most: length and tag
 
 Result<EvidenceDocument> read_document(const HttpResponse& response, Bytes& raw) {
@@ -163,8 +167,9 @@ Error refused_outside(const HttpResponse& response) {
 // not whole yet.
 class ChunkedAnswer final : public AnswerBody {
  public:
-  ChunkedAnswer(std::shared_ptr<HttpClient> http, std::unique_ptr<ChunkOpener> opener)
-      : http_(std::move(http)), opener_(std::move(opener)) {}
+  ChunkedAnswer(std::shared_ptr<HttpClient> http, std::unique_ptr<ChunkOpener> opener,
+                Millis patience)
+      : http_(std::move(http)), opener_(std::move(opener)), patience_(patience) {}
   ~ChunkedAnswer() override { wipe(content_.data(), content_.size()); }
 
   // read_head waits until the head is known.
@@ -208,7 +213,15 @@ class ChunkedAnswer final : public AnswerBody {
   // pull takes the next piece from the connection.
   Result<void> pull() {
     Bytes sealed;
+    const auto asked = std::chrono::steady_clock::now();
     ENSC_TRY_ASSIGN(const bool more, http_->next_piece(sealed));
+    waited_ += std::chrono::steady_clock::now() - asked;
+    came_ += static_cast<std::int64_t>(sealed.size());
+    if (more && waited_ > patience_ + Millis(came_ * 1000 / kMinRate)) {
+      return Error(NetError::kTimeout,
+                   "the answer trickles: " + std::to_string(came_) + " bytes came in " +
+                       std::to_string(waited_ / std::chrono::milliseconds(1)) + " ms");
+    }
     Bytes plain;
     plain.reserve(sealed.size() + kMaxOhttpChunk + hpke::kTagLen);  // with what was held
     const Result<void> read = open(sealed, more, plain);
@@ -237,6 +250,9 @@ class ChunkedAnswer final : public AnswerBody {
   // Shared with the channel, which lets go of it when it connects anew.
   const std::shared_ptr<HttpClient> http_;
   std::unique_ptr<ChunkOpener> opener_;
+  const Millis patience_;
+  std::chrono::steady_clock::duration waited_{};  // for what came; not for who asks for it
+  std::int64_t came_ = 0;                         // bytes
   BinaryResponseReader reader_;
   Bytes content_;  // opened, and not asked for yet
   HttpHeaders trailers_;
@@ -246,10 +262,7 @@ class ChunkedAnswer final : public AnswerBody {
 class ObliviousChannel final : public WorkerChannel {
  public:
   ObliviousChannel(Outside outside, std::shared_ptr<HttpClient> http, bool chunked, Random& random)
-      : outside_(std::move(outside)),
-        http_(std::move(http)),
-        chunked_(chunked),
-        random_(random) {}
+      : outside_(std::move(outside)), http_(std::move(http)), chunked_(chunked), random_(random) {}
 
   // Evidence begins everything anew, so it may come over another connection: nothing that was known
   // of the last one is taken for this one.
@@ -314,7 +327,8 @@ class ObliviousChannel final : public WorkerChannel {
     ENSC_TRY_ASSIGN(const OhttpRequestSealer sealer, seal(request));
     ENSC_TRY_ASSIGN(const HttpResponse response, http_->begin(std::exchange(outer_, {})));
     ENSC_TRY(check_outside(response));
-    auto answer = std::make_unique<ChunkedAnswer>(http_, sealer.response_chunks());
+    auto answer = std::make_unique<ChunkedAnswer>(http_, sealer.response_chunks(),
+                                                  outside_.options.request_timeout);
     ENSC_TRY(answer->read_head());
     if (answer->ended()) {
       return StreamedAnswer{answer->whole(), nullptr};

@@ -130,7 +130,6 @@ class HttpClient::Impl {
       open_ = open_ && !unsent;
       return response;
     }
-    streaming_ = true;
     HttpResponse out = head_of(*reading->parser);
     reading_ = std::move(reading);
     return out;

@@ -526,6 +526,28 @@ TEST(HttpClientStream, LimitsTheWaitForEachPieceAndNotTheWhole) {
   }
 }
 
+TEST(HttpClientStream, LimitsTheWaitForAPieceThatComesInBits) {
+  ClientOptions options;
+  options.request_timeout = 300ms;
+  const Peer peer([](const Fd& fd) {
+    read_head(fd);
+    send_text(fd, kOk + "Transfer-Encoding: chunked\r\n\r\n1;");
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(60ms);
+      send_text(fd, "x");
+    }
+    send_text(fd, "\r\nx\r\n0\r\n\r\n");
+    read_until_closed(fd);
+  });
+  auto client = HttpClient::connect(local("http", peer.port()), options).value();
+  ASSERT_TRUE(client->begin(get()));
+  Bytes piece;
+  const auto more = client->next_piece(piece);
+  ASSERT_FALSE(more);
+  EXPECT_TRUE(more.error().is(NetError::kTimeout)) << more.error().to_string();
+  client.reset();
+}
+
 // Pulled is a request body that gives its one piece `times` times.
 class Pulled final : public BodySource {
  public:

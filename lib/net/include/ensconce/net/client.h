@@ -65,7 +65,7 @@ class HttpClient {
   Result<HttpResponse> begin(const HttpRequest& request);
   // next_piece waits for what comes next of that body, appends it and returns whether more may
   // follow. What it gave counts only when false came: a body that was cut off is kClosed or
-  // kHttpMalformed. The time limit is for each piece.
+  // kHttpMalformed. The time limit is for each piece, in however many bits it comes.
   Result<bool> next_piece(Bytes& out);
   [[nodiscard]] const ConnectionInfo& info() const;
   // open says whether another request may be sent. It looks at the connection without waiting: one
