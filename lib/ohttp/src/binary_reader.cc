@@ -128,7 +128,8 @@ Result<void> BinaryResponseReader::step_trailers(ByteView& bytes) {
   Result<BinaryFields> read = read_section(reader, known_);
   if (!read) {
     bytes = {};
-    // A section whose length is known says at once when it is over its limit.
+    // A section whose length is known is read when all of it is there, so one over its limit is
+    // found like any other: when more is held than a section may have.
     if (is_short(read.error()) && held_.size() <= kMaxTrailers) {
       return ok();
     }

@@ -29,7 +29,7 @@ struct ServerLimits {
   std::size_t max_body_bytes_in_flight = std::size_t{512} * 1024 * 1024;
   std::size_t max_connections = 512;  // more wait in the kernel's queue until one ends
   std::chrono::milliseconds handshake_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{60'000};     // between requests
+  std::chrono::milliseconds idle_timeout{60'000};  // between requests
   // First byte to last byte of a request, without the waits of what has come for a handler thread.
   std::chrono::milliseconds request_timeout{30'000};
   // From a request's last byte to a free handler thread, and for each piece of a body that its
@@ -54,7 +54,10 @@ struct ServerOptions {
   // Absent: of none.
   std::function<bool(const HttpRequest&)> at_once;
   // Asked with the head of each request that has a body: who takes it as it arrives. Null, and
-  // absent: it is kept and handed to the handler whole. It runs on the connection's own thread.
+  // absent: it is kept and handed to the handler whole. It runs on the connection's own thread, as
+  // does an intake that is settled, within request_timeout; until then pieces are taken where
+  // handlers run, and while one waits there or is being taken the request's time stands still.
+  // Neither may throw.
   std::function<std::shared_ptr<BodyIntake>(const HttpRequest& head)> intake;
   ServerLimits limits;
   std::optional<TlsIdentity> tls;  // absent: plain HTTP
