@@ -16,24 +16,9 @@ namespace {
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-// BodyTarget is where the body of an answer goes: to the sink if there is one, else into `whole`.
-struct BodyTarget {
-  const HttpClient::BodySink* sink = nullptr;
-  Bytes whole;
-  std::optional<Error> refused;  // what the sink said
-
-  Result<void> take(ByteView piece) {
-    if (sink != nullptr) {
-      return (*sink)(piece);
-    }
-    whole.insert(whole.end(), piece.begin(), piece.end());
-    return ok();
-  }
-};
-
-// TargetBody lets the parser hand on what it has taken the framing from.
+// TargetBody lets the parser write what it has taken the framing from.
 struct TargetBody {
-  using value_type = BodyTarget*;
+  using value_type = Bytes*;
   class reader {
    public:
     template <bool kIsRequest, typename Fields>
@@ -44,13 +29,8 @@ struct TargetBody {
       std::size_t n = 0;
       ec = {};
       for (const boost::asio::const_buffer piece : boost::beast::buffers_range_ref(buffers)) {
-        const Result<void> taken =
-            target_->take({static_cast<const std::uint8_t*>(piece.data()), piece.size()});
-        if (!taken) {
-          target_->refused = taken.error();
-          ec = make_error_code(boost::system::errc::operation_canceled);
-          return n;
-        }
+        const auto* data = static_cast<const std::uint8_t*>(piece.data());
+        target_->insert(target_->end(), data, data + piece.size());
         n += piece.size();
       }
       return n;
@@ -106,11 +86,10 @@ class HttpClient::Impl {
     return ok();
   }
 
-  // request hands what it may to `sink`; a null one takes nothing.
-  Result<HttpResponse> request(const HttpRequest& request, const BodySink* sink) {
+  Result<HttpResponse> request(const HttpRequest& request) {
     ENSC_TRY_ASSIGN(const std::optional<Error> unsent, send(request));
     // A server that refuses early closes while we still send; its answer says why.
-    Result<HttpResponse> response = receive(request.method == "HEAD", unsent ? nullptr : sink);
+    Result<HttpResponse> response = receive(request.method == "HEAD");
     if (unsent) {
       open_ = false;
       return response ? std::move(response) : *unsent;
@@ -126,7 +105,7 @@ class HttpClient::Impl {
       return unsent ? *unsent : head.error();
     }
     if (unsent || reading->parser->get().result_int() >= 300) {
-      Result<HttpResponse> response = finish(*reading->parser, reading->target);
+      Result<HttpResponse> response = finish(*reading->parser, reading->body);
       open_ = open_ && !unsent;
       return response;
     }
@@ -142,7 +121,7 @@ class HttpClient::Impl {
     restart_clock();
     std::unique_ptr<Reading> reading = std::move(reading_);  // let go of after an error
     Parser& parser = *reading->parser;
-    Bytes& came = reading->target.whole;
+    Bytes& came = reading->body;
     ENSC_TRY(advance(parser, [&] { return parser.is_done() || !came.empty(); }));
     out.insert(out.end(), came.begin(), came.end());
     wipe(came.data(), came.size());
@@ -167,7 +146,7 @@ class HttpClient::Impl {
 
  private:
   struct Reading {
-    BodyTarget target;
+    Bytes body;  // what came and was not handed on
     std::optional<Parser> parser;
   };
 
@@ -256,9 +235,6 @@ class HttpClient::Impl {
     ENSC_TRY_ASSIGN(const std::size_t n,
                     stream_.read_some(MutableByteView(buffer_).subspan(used_, kReadStep)));
     used_ += n;
-    if (streaming_) {
-      restart_clock();
-    }
     return n;
   }
 
@@ -277,9 +253,6 @@ class HttpClient::Impl {
       if (used_ > 0) {
         taken = parser.put(boost::asio::const_buffer(buffer_.data(), used_), ec);
         consume(taken);
-        if (parser.get().body()->refused.has_value()) {
-          return *parser.get().body()->refused;
-        }
         if (ec && ec != http::error::need_more) {
           return parse_error(ec);
         }
@@ -306,10 +279,9 @@ class HttpClient::Impl {
 
   // receive_head reads past interim answers to the head of the final one.
   Result<void> receive_head(Reading& reading, bool head_only) {
-    streaming_ = false;
     for (int interim = 0; interim <= kMaxInterim; ++interim) {
       Parser& parser = reading.parser.emplace();
-      parser.get().body() = &reading.target;
+      parser.get().body() = &reading.body;
       parser.header_limit(static_cast<std::uint32_t>(max_header_));
       parser.body_limit(max_body_);
       parser.skip(head_only);
@@ -322,15 +294,10 @@ class HttpClient::Impl {
     return Error(NetError::kHttpMalformed, "too many interim answers");
   }
 
-  Result<HttpResponse> receive(bool head_only, const BodySink* sink) {
+  Result<HttpResponse> receive(bool head_only) {
     Reading reading;
     ENSC_TRY(receive_head(reading, head_only));
-    if (sink != nullptr && reading.parser->get().result_int() < 300) {
-      reading.target.sink = sink;
-      streaming_ = true;
-      restart_clock();
-    }
-    return finish(*reading.parser, reading.target);
+    return finish(*reading.parser, reading.body);
   }
 
   static HttpResponse head_of(const Parser& parser) {
@@ -342,18 +309,17 @@ class HttpClient::Impl {
     return response;
   }
 
-  Result<HttpResponse> finish(Parser& parser, BodyTarget& target) {
+  Result<HttpResponse> finish(Parser& parser, Bytes& body) {
     HttpResponse response = head_of(parser);
     const bool keep_alive = parser.keep_alive();
     const auto length = parser.content_length();
     if (!parser.is_done() && length.has_value() && !parser.chunked()) {
       // The parser has held the length against the limit.
-      const auto len = static_cast<std::size_t>(*length);
-      ENSC_TRY(streaming_ ? hand_on_exactly(target, len) : read_exactly(target.whole, len));
+      ENSC_TRY(read_exactly(body, static_cast<std::size_t>(*length)));
     } else {
       ENSC_TRY(advance(parser, [&] { return parser.is_done(); }));
     }
-    response.body = std::move(target.whole);
+    response.body = std::move(body);
     if (used_ != 0) {
       return Error(NetError::kHttpMalformed, "bytes after the answer");
     }
@@ -381,22 +347,6 @@ class HttpClient::Impl {
     return ok();
   }
 
-  Result<void> hand_on_exactly(BodyTarget& target, std::size_t len) {
-    while (len > 0) {
-      if (used_ == 0) {
-        ENSC_TRY_ASSIGN(const std::size_t n, read_more());
-        if (n == 0) {
-          return Error(NetError::kHttpMalformed, "the answer was cut off");
-        }
-      }
-      const std::size_t piece = std::min(len, used_);
-      ENSC_TRY(target.take(ByteView(buffer_).first(piece)));
-      consume(piece);
-      len -= piece;
-    }
-    return ok();
-  }
-
   ClientStream stream_;
   Url url_;
   std::chrono::milliseconds request_timeout_;
@@ -406,7 +356,6 @@ class HttpClient::Impl {
   bool open_ = false;
   bool sent_whole_ = false;
   std::unique_ptr<Reading> reading_;  // an answer whose body is asked for piece by piece
-  bool streaming_ = false;            // the answer's body goes to a sink
   Bytes buffer_;
   std::size_t used_ = 0;
 };
@@ -435,14 +384,7 @@ Result<std::unique_ptr<HttpClient>> HttpClient::connect(const Url& url,
 }
 
 Result<HttpResponse> HttpClient::request(const HttpRequest& request) {
-  return impl_->request(request, nullptr);
-}
-Result<HttpResponse> HttpClient::request_streamed(const HttpRequest& request,
-                                                  const BodySink& sink) {
-  if (!sink) {
-    return Error(NetError::kInvalidArgument, "a streamed answer needs a sink");
-  }
-  return impl_->request(request, &sink);
+  return impl_->request(request);
 }
 Result<HttpResponse> HttpClient::begin(const HttpRequest& request) { return impl_->begin(request); }
 Result<bool> HttpClient::next_piece(Bytes& out) { return impl_->next_piece(out); }

@@ -27,7 +27,6 @@ class ServerStream {
 
   boost::asio::ip::tcp::socket& socket() { return socket_; }
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
-  [[nodiscard]] bool has_tls() const { return ssl_ != nullptr; }
   [[nodiscard]] std::string peer() const;
 
   // handshake goes on with TLS as a server; kDone fills in what `info` says of the session.

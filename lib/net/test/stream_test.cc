@@ -119,10 +119,8 @@ TEST_P(Streamed, BringsPiecesOfEverySizeAndTheConnectionLivesOn) {
     EXPECT_FALSE(response->headers.get("Content-Length").has_value());
     EXPECT_TRUE(as_text(response->body) == whole);
     std::string seen;
-    const auto streamed = client->request_streamed(get(target), [&](ByteView piece) {
-      seen += as_text(piece);
-      return ok();
-    });
+    const auto streamed =
+        test::streamed(*client, get(target), [&](ByteView piece) { seen += as_text(piece); });
     ASSERT_TRUE(streamed.has_value()) << streamed.error().to_string();
     EXPECT_TRUE(streamed->body.empty());
     EXPECT_TRUE(seen == whole);
@@ -145,12 +143,11 @@ TEST_P(Streamed, BringsEachPieceBeforeTheNextIsAskedFor) {
   });
   auto client = HttpClient::connect(url(*server)).value();
   std::string got;
-  const auto response = client->request_streamed(get(), [&](ByteView piece) {
+  const auto response = test::streamed(*client, get(), [&](ByteView piece) {
     if (got.empty()) {
       seen.set_value();
     }
     got += as_text(piece);
-    return ok();
   });
   ASSERT_TRUE(response.has_value()) << response.error().to_string();
   EXPECT_EQ(got, "12");
@@ -166,10 +163,8 @@ TEST_P(Streamed, ThatFailsIsSeenToBeCutOffAndTheServerServesOn) {
       });
       auto client = HttpClient::connect(url(*server)).value();
       std::string seen;
-      const auto response = client->request_streamed(get(), [&](ByteView piece) {
-        seen += as_text(piece);
-        return ok();
-      });
+      const auto response =
+          test::streamed(*client, get(), [&](ByteView piece) { seen += as_text(piece); });
       ASSERT_FALSE(response.has_value());
       EXPECT_TRUE(response.error().is(NetError::kHttpMalformed)) << response.error().to_string();
       EXPECT_EQ(seen, pieces.empty() ? "" : "part");
@@ -203,11 +198,10 @@ TEST_P(Streamed, WithoutEndIsEndedByStop) {
   auto reader = std::async(std::launch::async, [&] {
     auto client = HttpClient::connect(url(*server)).value();
     bool first = true;
-    return client->request_streamed(get(), [&](ByteView) {
+    return test::streamed(*client, get(), [&](ByteView) {
       if (std::exchange(first, false)) {
         begun.set_value();
       }
-      return ok();
     });
   });
   begun.get_future().wait();
@@ -396,11 +390,10 @@ TEST(Stream, ThatWaitsTooLongForAHandlerThreadIsCutOff) {
     large.max_response_body = std::size_t{1} << 40;
     auto client = HttpClient::connect(local("http", server->port()), large).value();
     bool first = true;
-    return client->request_streamed(get(), [&](ByteView) {
+    return test::streamed(*client, get(), [&](ByteView) {
       if (std::exchange(first, false)) {
         begun.set_value();
       }
-      return ok();
     });
   });
   begun.get_future().wait();

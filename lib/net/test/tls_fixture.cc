@@ -62,4 +62,17 @@ std::string read_until_closed(const Fd& fd) {
   }
 }
 
+Result<HttpResponse> streamed(HttpClient& client, const HttpRequest& request,
+                              const std::function<void(ByteView)>& sink) {
+  ENSC_TRY_ASSIGN(HttpResponse response, client.begin(request));
+  for (bool more = response.status < 300; more;) {
+    Bytes piece;
+    ENSC_TRY_ASSIGN(more, client.next_piece(piece));
+    if (!piece.empty()) {
+      sink(piece);
+    }
+  }
+  return response;
+}
+
 }  // namespace ensconce::test

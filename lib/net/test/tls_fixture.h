@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -73,6 +74,10 @@ void send_text(const Fd& fd, std::string_view text);
 // read_until_closed returns everything the peer sends; "(timeout)" stands at the end if it never
 // closes.
 std::string read_until_closed(const Fd& fd);
+
+// streamed hands the body of a 2xx answer to `sink` as it comes, and returns the answer without it.
+Result<HttpResponse> streamed(HttpClient& client, const HttpRequest& request,
+                              const std::function<void(ByteView)>& sink);
 
 inline Url local(std::string_view scheme, std::uint16_t port) {
   return {std::string(scheme), "127.0.0.1", port, "/"};

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -24,7 +23,7 @@ struct ClientOptions {
   // starts anew with each: it bounds the wait for one, and a stream may last longer.
   std::chrono::milliseconds request_timeout{60'000};
   std::size_t max_response_header = std::size_t{64} * 1024;
-  std::size_t max_response_body = std::size_t{64} * 1024 * 1024;  // held, or handed to a sink
+  std::size_t max_response_body = std::size_t{64} * 1024 * 1024;  // held, or handed on in pieces
   // SHA-256 of the server key's DER SubjectPublicKeyInfo. Another key is NetError::kTlsPin.
   std::optional<ByteArray<32>> pinned_spki_sha256;
   // Shown to a server that asks, within the handshake and thus before its key is judged. One that
@@ -49,16 +48,9 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // BodySink takes a piece of a body. Its error ends the request and the connection.
-  using BodySink = std::function<Result<void>(ByteView piece)>;
-
   // request sends one request and returns the answer, whatever its status. Host and what frames
   // the body are ours to set. An error of the request's stream ends the connection and is returned.
   Result<HttpResponse> request(const HttpRequest& request);
-  // request_streamed hands the body of a 2xx answer to the sink as it arrives and returns the
-  // answer without it; other answers are returned whole. What the sink got counts only once this
-  // returns without error: a body that was cut off is kClosed or kHttpMalformed.
-  Result<HttpResponse> request_streamed(const HttpRequest& request, const BodySink& sink);
   // begin sends one request and returns as soon as the head of the answer is there. The body of a
   // 2xx answer follows by next_piece; other answers are returned whole. Until a body was read to
   // its end the connection is not open; whoever stops reading gives it up.
