@@ -4,11 +4,15 @@
 #include <algorithm>
 #include <optional>
 
+#include "../test/indeterminate.h"
 #include "ensconce/ohttp/binary_http.h"
 #include "ensconce/ohttp/binary_reader.h"
 
 namespace {
 using namespace ensconce;
+using testing::add_binary_content;
+using testing::begin_binary_response;
+using testing::end_binary_response;
 
 Bytes in_steps(const BinaryResponse& response) {
   Bytes out;

@@ -252,26 +252,6 @@ void pad_binary(std::size_t len, Bytes& message) {
   message = std::move(padded);
 }
 
-void begin_binary_response(int status, const BinaryFields& headers, Bytes& out) {
-  ENSC_CHECK(status >= 200 && status <= 599);
-  write_varint(kIndeterminateResponse, out);
-  write_varint(static_cast<std::uint64_t>(status), out);
-  write_fields(headers, out);
-  write_varint(0, out);
-}
-
-void add_binary_content(ByteView content, Bytes& out) {
-  if (!content.empty()) {  // no length ends the content
-    write_text(as_text(content), out);
-  }
-}
-
-void end_binary_response(const BinaryFields& trailers, Bytes& out) {
-  write_varint(0, out);
-  write_fields(trailers, out);
-  write_varint(0, out);
-}
-
 Result<BinaryRequest> parse_binary_request(ByteView message) {
   return parse<BinaryRequest>(message, read_request);
 }

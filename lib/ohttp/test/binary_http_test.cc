@@ -1,12 +1,16 @@
 #include "ensconce/ohttp/binary_http.h"
 
+#include "indeterminate.h"
 #include "ohttp_vectors.h"
 #include "varint.h"
 
 namespace ensconce {
 namespace {
 
+using testing::add_binary_content;
+using testing::begin_binary_response;
 using testing::committed;
+using testing::end_binary_response;
 using testing::hex;
 using testing::list;
 using testing::number;
@@ -82,7 +86,8 @@ TEST(BinaryHttp, WritesTheKnownLengthExamples) {
   EXPECT_EQ(write_binary_response(response_of(*response.find("response"))), hex(response, "hex"));
 }
 
-TEST(BinaryHttp, WritesTheIndeterminateFormInSteps) {
+// What the tests of reading are made with.
+TEST(BinaryHttp, ReadsTheIndeterminateFormInSteps) {
   const json::Value vectors = committed("binary_http.json");
   const json::Value& example = list(vectors, "responses")[0];
   const BinaryResponse response = response_of(*example.find("response"));

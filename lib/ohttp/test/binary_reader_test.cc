@@ -4,8 +4,14 @@
 
 #include <algorithm>
 
+#include "indeterminate.h"
+
 namespace ensconce {
 namespace {
+
+using testing::add_binary_content;
+using testing::begin_binary_response;
+using testing::end_binary_response;
 
 BinaryResponse response() {
   return {200,

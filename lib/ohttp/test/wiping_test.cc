@@ -5,11 +5,15 @@
 #include "ensconce/ohttp/binary_http.h"
 #include "ensconce/ohttp/message.h"
 #include "freed_memory.h"
+#include "indeterminate.h"
 
 namespace ensconce {
 namespace {
 
 using test::FreedMemory;
+using testing::add_binary_content;
+using testing::begin_binary_response;
+using testing::end_binary_response;
 
 constexpr std::string_view kWord = "a-word-that-must-not-stay-behind";
 

@@ -45,11 +45,6 @@ inline constexpr std::size_t kMaxBinaryFieldBytes = std::size_t{64} * 1024;  // 
 Bytes write_binary_request(const BinaryRequest& request);
 Bytes write_binary_response(const BinaryResponse& response);
 void pad_binary(std::size_t len, Bytes& message);
-// The indeterminate-length form in three steps, for answers that are streamed: head, any number of
-// content chunks, end with trailers. Each appends to `out`; an empty chunk appends nothing.
-void begin_binary_response(int status, const BinaryFields& headers, Bytes& out);
-void add_binary_content(ByteView content, Bytes& out);
-void end_binary_response(const BinaryFields& trailers, Bytes& out);
 
 // parse reads either form, with or without padding; informational responses are passed over. A
 // truncated message, a byte behind it that is not zero, a name with upper case or other characters
