@@ -24,8 +24,8 @@ inline constexpr std::size_t kMaxOhttpChunk = std::size_t{64} * 1024;  // plaint
 // Of a request so many chunks are free; beyond them each must come with so many bytes of
 // ciphertext on average. Whoever has the public key can make chunks that open, and each costs an
 // opening.
-inline constexpr std::size_t kFreeOhttpChunks = 64;
-inline constexpr std::size_t kMeanOhttpChunk = 1024;
+inline constexpr std::size_t kFreeOhttpChunks = 1024;
+inline constexpr std::size_t kMeanOhttpChunk = 256;
 
 // ---- Chunks ------------------------------------------------------------------------------------
 
