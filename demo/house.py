@@ -78,6 +78,18 @@ class Process:
     def pid(self):
         return self._popen.pid
 
+    @property
+    def exit_code(self):
+        """None while it runs; negative: the signal that ended it."""
+        return self._popen.poll()
+
+    def kill(self):
+        """SIGKILL: nobody is asked, nothing is put in order. A simulated processor takes its program
+        along."""
+        if self._popen.poll() is None:
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+
     def stop(self):
         if self._popen.poll() is None:
             os.killpg(self._popen.pid, signal.SIGTERM)  # a tracer would let go of the program

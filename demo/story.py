@@ -34,9 +34,9 @@ def make_key(house, folder, name):
     return path, house.json(house.program("ensconce"), "key", "generate", "--out", path)["public_key"]
 
 
-def start_broker(house, owner_keys):
+def start_broker(house, owner_keys, port=0):
     config = write(house.owner / "broker.toml", fill(
-        "broker.toml", port=0, state=house.owner / "broker", owner_keys=quoted(owner_keys)))
+        "broker.toml", port=port, state=house.owner / "broker", owner_keys=quoted(owner_keys)))
     house.run(house.program("ensconce-broker"), "init", "--state", house.owner / "broker")
     broker = house.start("ensconce-broker", [house.program("ensconce-broker"), "--config", config])
     said = broker.ready()

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import sys
@@ -33,10 +34,17 @@ POLICY = "stack"  # the release policy's name at the broker
 
 
 def free_port():
-    """A port that was free a moment ago: a worker that is started again must come back to its own."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that was free a moment ago: a worker that is started again must come back to its own.
+    If it can be, it is none that the kernel gives to connections: one of those might have it then."""
+    given = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    end = int(given.split()[0])
+    end = end if end > 4096 else 32768  # a machine that leaves no ports for servers
+    candidates = range(max(1024, end - 12000), end)
+    for port in random.sample(candidates, len(candidates)):
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
+    raise DemoError(f"no port is free between {candidates.start} and {candidates.stop}")
 
 
 class Stack:
@@ -102,6 +110,19 @@ class Stack:
         self._run(config, worker)
         return self.measurement
 
+    def start_twin(self):
+        """Starts one more worker of the same models, on a port of its own, beside the first. Returns
+        (house.Process, url); it ends with the stack. The client's policy does not affirm it."""
+        port = free_port()
+        config = told.write_worker_config(
+            self.house, self.broker, "twin.toml", [self.owner],
+            [self.bundles / f"{name}.sealed" for name in self.models], port)
+        self._admit(self.house.measure(config)["measurement"])
+        twin = self.house.start_worker(config)
+        if twin.ready() is None:
+            raise DemoError("the twin did not start:\n" + "\n".join(twin.errors[-30:]))
+        return twin, f"https://127.0.0.1:{port}"
+
     def client_policy_for(self, name, measurements):
         """Writes a client policy that affirms these measurements of this worker's kind."""
         return told.write_client_policy(self.house, name, self.anchor, measurements, [self.owner],
@@ -120,7 +141,8 @@ class Stack:
         house.run(house.program("ensconce-sim"), "init", "--state", house.chip)
         self.anchor = house.json(house.program("ensconce-sim"), "anchor", "--state",
                                  house.chip)["spki_sha256"]
-        self.broker_process, self.broker = told.start_broker(house, [self.owner])
+        self.broker_process, self.broker = told.start_broker(house, [self.owner],
+                                                              free_port())
         self.broker_url = f"https://127.0.0.1:{self.broker['port']}"
         self.bundles = house.operator / "bundles"
         self.bundles.mkdir(mode=0o700)
