@@ -52,7 +52,8 @@ int status_of(const Error& error) {
   if (error.is(ChannelError::kModelNotInPolicy) || error.is(ChannelError::kModelNotServed)) {
     return 404;  // for a program it is a model that is not there
   }
-  if (error.id().starts_with("ohttp.") || error.id().starts_with("bhttp.")) {
+  if (error.id().starts_with("ohttp.") || error.id().starts_with("bhttp.") ||
+      error.is(ChannelError::kUnexpectedAnswer)) {
     return 502;  // of what came; what the program sent is not sealed by it
   }
   switch (error.kind()) {
