@@ -7,8 +7,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 TEST_JOBS ?= 2
-SECONDS ?= 60
+SECONDS ?=
 BENCH ?=
+SOAK ?=
 CHANGED ?=
 # Where the set-up puts engine and models; absolute, since tests run in folders of their own.
 ENSCONCE_CACHE := $(abspath $(or $(ENSCONCE_CACHE),.cache))
@@ -16,7 +17,7 @@ ENSCONCE_MODELS ?= $(ENSCONCE_CACHE)/models
 export ENSCONCE_CACHE ENSCONCE_MODELS
 CTEST := ctest --output-on-failure --no-tests=error -j $(TEST_JOBS)
 
-.PHONY: help demo test test-asan test-tsan bench fuzz format lint clean
+.PHONY: help demo test test-asan test-tsan bench fuzz soak format lint clean
 
 help:
 	@printf '%s\n' \
@@ -27,6 +28,8 @@ help:
 	  'make bench             every measurement; BENCH=name for one; results in build/bench' \
 	  'make fuzz SECONDS=60   every fuzz target for that long, with clang, and the lines they reach;' \
   '                       TARGET=name for one' \
+	  'make soak SECONDS=600  kills, overload and fuzzing, each for that long (fuzzing: each target);' \
+	  '                       SOAK=name for one; results in build/soak' \
 	  'make format            clang-format on every source' \
 	  'make lint              clang-format and clang-tidy; CHANGED=1 for what differs from the last commit' \
 	  'make clean             delete build/; .cache (packages, engine, weights) stays'
@@ -60,7 +63,13 @@ fuzz:
 	@setup/setup.sh tools
 	@setup/build.sh fuzz $(or $(TARGET:%=fuzz_%),fuzzers)
 	@setup/build.sh coverage $(or $(TARGET:%=fuzz_%),fuzzers)
-	@fuzz/run --seconds $(SECONDS) --coverage $(TARGET)
+	@fuzz/run --seconds $(or $(SECONDS),60) --coverage $(TARGET)
+
+soak:
+	@setup/setup.sh build
+	@programs=$$(soak/run --programs $(SOAK)) && { [[ -z $$programs ]] || setup/build.sh dev $$programs; }
+	@$(if $(filter fuzz,$(or $(SOAK),fuzz)),setup/setup.sh tools && setup/build.sh fuzz fuzzers)
+	@soak/run --seconds $(or $(SECONDS),600) $(SOAK)
 
 format:
 	@setup/setup.sh tools
