@@ -32,7 +32,7 @@ NONCE = 12
 KEY_LEN = {1: 16, 2: 32, 3: 32}
 HASH = {1: "sha256", 2: "sha384", 3: "sha512"}
 ENC_LEN = {0x0010: 65, 0x0020: 32}
-CHUNK = 11  # not the length our tool uses
+CHUNK = 300
 
 Seal = Callable[[bytes, bytes], bytes]  # aad, plaintext
 Open = Callable[[bytes, bytes], bytes]  # aad, ciphertext
