@@ -56,29 +56,35 @@ Result<Bytes> decode_digits(std::string_view text, const std::array<std::uint8_t
   if (rest == 1) {
     return Error(CodecError::kBadBase64, "a last group of one digit");
   }
-  const auto bad = std::ranges::find_if(
-      text, [&](char c) { return digits[static_cast<std::uint8_t>(c)] == kNotADigit; });
-  if (bad != text.end()) {
-    return Error(CodecError::kBadBase64,
-                 "not a digit at offset " + std::to_string(bad - text.begin()));
-  }
-  const auto group_at = [&](std::size_t i, std::size_t n) {
-    std::uint32_t group = 0;
+  Bytes out;
+  out.reserve(text.size() / 4 * 3 + 2);
+  out.resize(text.size() / 4 * 3);
+  const auto* in = reinterpret_cast<const std::uint8_t*>(text.data());
+  std::uint8_t* to = out.data();
+  std::uint8_t seen = 0;  // has the highest bit if any of them was no digit
+  std::uint32_t group = 0;
+  const auto take = [&](std::size_t n) {
+    group = 0;
     for (std::size_t k = 0; k < n; ++k) {
-      group = group << 6 | digits[static_cast<std::uint8_t>(text[i + k])];
+      const std::uint8_t digit = digits[in[k]];
+      seen = static_cast<std::uint8_t>(seen | digit);
+      group = group << 6 | (digit & 0x3f);
     }
-    return group;
+    in += n;
   };
-  Bytes out(text.size() / 4 * 3);
-  auto to = out.begin();
-  std::size_t i = 0;
-  for (; text.size() - i >= 4; i += 4) {
-    const std::uint32_t group = group_at(i, 4);
+  for (std::size_t groups = text.size() / 4; groups > 0; --groups) {
+    take(4);
     *to++ = static_cast<std::uint8_t>(group >> 16);
     *to++ = static_cast<std::uint8_t>(group >> 8);
     *to++ = static_cast<std::uint8_t>(group);
   }
-  const std::uint32_t group = group_at(i, rest);
+  take(rest);
+  if ((seen & 0x80) != 0) {
+    const auto bad = std::ranges::find_if(
+        text, [&](char c) { return digits[static_cast<std::uint8_t>(c)] == kNotADigit; });
+    return Error(CodecError::kBadBase64,
+                 "not a digit at offset " + std::to_string(bad - text.begin()));
+  }
   if (rest == 2) {
     if ((group & 0x0f) != 0) {
       return Error(CodecError::kBadBase64, "trailing bits are not zero");
