@@ -37,6 +37,13 @@ void* take(std::size_t len) {
 
 void* operator new(std::size_t len) { return take(len); }
 void* operator new[](std::size_t len) { return take(len); }
+// The standard library's temporary buffers come by these two, and go back like all others.
+void* operator new(std::size_t len, const std::nothrow_t& /*unused*/) noexcept {
+  return std::calloc(1, len == 0 ? 1 : len);
+}
+void* operator new[](std::size_t len, const std::nothrow_t& /*unused*/) noexcept {
+  return std::calloc(1, len == 0 ? 1 : len);
+}
 void operator delete(void* block) noexcept { give_back(block); }
 void operator delete[](void* block) noexcept { give_back(block); }
 void operator delete(void* block, std::size_t) noexcept { give_back(block); }
