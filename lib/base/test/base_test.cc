@@ -117,6 +117,40 @@ TEST(SecretBytes, DiscardsAPartAndKeepsTheRest) {
   EXPECT_EQ(moved.size(), 10 * page);
 }
 
+// What a secret leaves is zeros, also where the next one has its pages and asks for more of them.
+TEST(SecretBytes, PagesThatAreUsedAgainAreZeros) {
+  constexpr std::size_t kLen = 100'000;  // 25 pages of 32
+  SecretBytes first(kLen);
+  const std::uint8_t* const pages = first.expose().data();
+  std::fill_n(first.expose_mutable().data(), kLen, 7);
+  first.discard(40'000, 60'000);
+  first = SecretBytes();
+  const SecretBytes second(kLen + 20'000);
+  EXPECT_EQ(second.expose().data(), pages);
+  EXPECT_TRUE(std::all_of(second.expose().begin(), second.expose().end(),
+                          [](std::uint8_t b) { return b == 0; }));
+}
+
+// The pages of many and of large secrets go back to the system.
+TEST(SecretBytes, KeepsAFewPagesOnly) {
+  constexpr std::size_t kMiB = std::size_t{1024} * 1024;
+  const auto mapped = [] {
+    const Bytes statm = read_file("/proc/self/statm", 256).value();
+    return std::stoull(std::string(as_text(statm))) *
+           static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  };
+  const std::size_t before = mapped();
+  {
+    std::vector<SecretBytes> many;
+    for (int i = 0; i < 64; ++i) {
+      many.emplace_back(kMiB);
+      many.emplace_back(4 * kMiB);
+    }
+    EXPECT_GE(mapped(), before + 320 * kMiB);
+  }
+  EXPECT_LE(mapped(), before + 16 * kMiB);
+}
+
 TEST(SecretBytes, ComparesInConstantTime) {
   EXPECT_TRUE(equal_in_constant_time(Bytes{1, 2}, Bytes{1, 2}));
   EXPECT_FALSE(equal_in_constant_time(Bytes{1, 2}, Bytes{1, 3}));

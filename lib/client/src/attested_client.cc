@@ -341,12 +341,12 @@ Result<AskedReceipt> AttestedClient::ask_about(const ServedModel& model, HttpReq
   return ask_for_receipt(request, random_);
 }
 
-Result<Bytes> AttestedClient::judge_answer(HttpResponse& response, const AskedReceipt& asked,
-                                           const ServedModel& model) {
+Result<Bytes> AttestedClient::judge_answer(HttpResponse& response, const HttpRequest& request,
+                                           AskedReceipt& asked, const ServedModel& model) {
   const auto judge = [&]() -> Result<TakenReceipt> {
     ENSC_TRY(check_bundle_of(response, model));
-    return take_receipt(response.headers.get(kReceiptHeader), asked.request,
-                        response_digest(asked.key, receipted_response(response), response.body),
+    return take_receipt(response.headers.get(kReceiptHeader), asked.digest_of(request),
+                        response_digest(asked.key(), receipted_response(response), response.body),
                         affirmed(), model, last_receipt_);
   };
   Result<TakenReceipt> taken = judge();
@@ -361,12 +361,15 @@ Result<Bytes> AttestedClient::judge_answer(HttpResponse& response, const AskedRe
 Result<AttestedClient::ModelAnswer> AttestedClient::try_about(const ServedModel& model,
                                                               HttpRequest& request) {
   ENSC_TRY_ASSIGN(AskedReceipt asked, ask_about(model, request));
-  ENSC_TRY_ASSIGN(HttpResponse response, send(request));
-  ModelAnswer out{std::move(response), model, {}, {}};
+  request.on_sent = [&] { asked.digest_of(request); };
+  Result<HttpResponse> response = send(request);
+  request.on_sent = nullptr;
+  ENSC_TRY(response);
+  ModelAnswer out{*std::move(response), model, {}, {}};
   if (out.response.status == 200) {
-    ENSC_TRY_ASSIGN(out.receipt, judge_answer(out.response, asked, model));
+    ENSC_TRY_ASSIGN(out.receipt, judge_answer(out.response, request, asked, model));
   }
-  out.receipt_key = std::move(asked.key);
+  out.receipt_key = asked.take_key();
   return out;
 }
 
@@ -394,12 +397,12 @@ Result<HttpResponse> AttestedClient::forward(HttpRequest request) {
 // comes, as padding may follow it.
 class AttestedClient::ReceiptedBody final : public BodySource {
  public:
-  ReceiptedBody(AttestedClient& client, StreamedAnswer& answer, AskedReceipt asked,
-                const ServedModel& model)
+  ReceiptedBody(AttestedClient& client, StreamedAnswer& answer, const ReceiptKey& key,
+                const Sha256Digest& request, const ServedModel& model)
       : client_(client),
         rest_(std::move(answer.rest)),
-        digest_(asked.key, receipted_response(answer.head)),
-        request_(asked.request),
+        digest_(key, receipted_response(answer.head)),
+        request_(request),
         affirmed_(client.affirmed()),
         model_(model) {}
 
@@ -466,13 +469,15 @@ class AttestedClient::ReceiptedBody final : public BodySource {
 Result<HttpResponse> AttestedClient::try_streamed(const ServedModel& model, HttpRequest& request) {
   ENSC_TRY_ASSIGN(AskedReceipt asked, ask_about(model, request));
   unsent_ = false;
+  request.on_sent = [&] { asked.digest_of(request); };
   Result<StreamedAnswer> answer = channel_->begin(request);
+  request.on_sent = nullptr;
   unsent_ = !answer && (answer.error().is(ChannelError::kKeyGone) || !channel_->sent_whole());
   ENSC_TRY(answer);
   HttpResponse& head = answer->head;
   if (answer->rest == nullptr) {
     if (head.status == 200) {
-      ENSC_TRY(judge_answer(head, asked, model));
+      ENSC_TRY(judge_answer(head, request, asked, model));
     }
     return std::move(head);
   }
@@ -483,7 +488,8 @@ Result<HttpResponse> AttestedClient::try_streamed(const ServedModel& model, Http
     return std::move(head);
   }
   ENSC_TRY(check_bundle_of(head, model));
-  head.stream = std::make_shared<ReceiptedBody>(*this, *answer, std::move(asked), model);
+  head.stream =
+      std::make_shared<ReceiptedBody>(*this, *answer, asked.key(), asked.digest_of(request), model);
   return std::move(head);
 }
 

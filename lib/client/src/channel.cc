@@ -355,6 +355,7 @@ class ObliviousChannel final : public WorkerChannel {
       outer_.headers.set("Incremental", "?1");
     }
     outer_.body = sealed(sealer, request);
+    outer_.on_sent = request.on_sent;
     begun_ = true;
     return sealer;
   }

@@ -5,7 +5,6 @@
 namespace ensconce {
 
 Result<AskedReceipt> ask_for_receipt(HttpRequest& request, Random& random) {
-  AskedReceipt asked;
   if (const auto given = request.headers.get(kReceiptKeyHeader)) {
     Result<Bytes> bytes = from_hex(*given);
     auto key = bytes ? ReceiptKey::from(*bytes) : Result<ReceiptKey>(bytes.error());
@@ -16,13 +15,19 @@ Result<AskedReceipt> ask_for_receipt(HttpRequest& request, Random& random) {
       return Error(ChannelError::kBadReceipt,
                    std::string(kReceiptKeyHeader) + ": expected 64 hex digits");
     }
-    asked.key = *std::move(key);
-  } else {
-    random.fill(asked.key.expose_mutable());
-    request.headers.set(std::string(kReceiptKeyHeader), to_hex(asked.key.expose()));
+    return AskedReceipt(*std::move(key));
   }
-  asked.request = request_digest(asked.key, receipted_request(request), request.body);
-  return asked;
+  ReceiptKey key;
+  random.fill(key.expose_mutable());
+  request.headers.set(std::string(kReceiptKeyHeader), to_hex(key.expose()));
+  return AskedReceipt(std::move(key));
+}
+
+const Sha256Digest& AskedReceipt::digest_of(const HttpRequest& request) {
+  if (!digest_) {
+    digest_ = request_digest(key_, receipted_request(request), request.body);
+  }
+  return *digest_;
 }
 
 Result<TakenReceipt> take_receipt(std::optional<std::string_view> value,

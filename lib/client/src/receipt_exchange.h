@@ -12,13 +12,22 @@
 namespace ensconce {
 
 // AskedReceipt is what a client keeps of a request it wants a receipt for.
-struct AskedReceipt {
-  ReceiptKey key;
-  Sha256Digest request{};
+class AskedReceipt {
+ public:
+  explicit AskedReceipt(ReceiptKey key) : key_(std::move(key)) {}
+
+  [[nodiscard]] const ReceiptKey& key() const { return key_; }
+  ReceiptKey take_key() { return std::move(key_); }
+  // digest_of covers the request as it was sent; it is made once, when first asked for.
+  const Sha256Digest& digest_of(const HttpRequest& request);
+
+ private:
+  ReceiptKey key_;
+  std::optional<Sha256Digest> digest_;
 };
 
-// ask_for_receipt puts a key of its own on a request that is otherwise complete, or takes the one
-// that is there: a caller behind a proxy may want the receipt for itself.
+// ask_for_receipt puts a key of its own on a request, or takes the one that is there: a caller
+// behind a proxy may want the receipt for itself.
 Result<AskedReceipt> ask_for_receipt(HttpRequest& request, Random& random);
 
 struct TakenReceipt {

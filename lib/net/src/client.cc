@@ -165,6 +165,9 @@ class HttpClient::Impl {
                                   ? send_pieces(std::move(head), *request.stream, source_failed)
                                   : send(std::move(head), request.body);
     sent_whole_ = sent.has_value();
+    if (sent_whole_ && request.on_sent) {
+      request.on_sent();
+    }
     if (!sent && (source_failed || !sent.error().is(NetError::kClosed))) {
       return sent.error();
     }
@@ -189,21 +192,20 @@ class HttpClient::Impl {
     return head;
   }
 
-  Result<void> send(std::string head, ByteView body) {
+  Result<void> send(std::string head, ByteView body, ByteView tail = {}) {
     // The first piece of the body shares the head's TLS record.
     const std::size_t room = head.size() < kRecord ? kRecord - head.size() : 0;
     const std::size_t first = std::min(body.size(), room);
     head.append(as_text(body.first(first)));
-    Result<void> sent = stream_.write_all(as_bytes(head));
+    Result<void> sent = stream_.write_all({as_bytes(head), body.subspan(first), tail});
     wipe(head.data(), head.size());
-    ENSC_TRY(sent);
-    return stream_.write_all(body.subspan(first));
+    return sent;
   }
 
   // send_pieces sends the head at once and one chunk for each piece. What the source itself fails
   // with may be any error, also one that a server's early answer would explain.
   Result<void> send_pieces(std::string head, BodySource& source, bool& source_failed) {
-    ENSC_TRY(stream_.write_all(as_bytes(head)));
+    ENSC_TRY(stream_.write_all({as_bytes(head)}));
     for (bool more = true; more;) {
       Bytes piece;
       const Result<bool> next = source.next(piece);
@@ -215,15 +217,14 @@ class HttpClient::Impl {
       wipe(piece.data(), piece.size());
       ENSC_TRY(sent);
     }
-    return stream_.write_all(as_bytes(kBodyEnd));
+    return stream_.write_all({as_bytes(kBodyEnd)});
   }
 
   Result<void> send_chunk(ByteView piece) {
     std::string head;
     head.reserve(kRecord);
     append_chunk_head(piece.size(), head);
-    ENSC_TRY(send(std::move(head), piece));
-    return stream_.write_all(as_bytes(kChunkEnd));
+    return send(std::move(head), piece, as_bytes(kChunkEnd));
   }
 
   void restart_clock() { stream_.set_deadline(after(request_timeout_)); }

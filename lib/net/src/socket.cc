@@ -16,6 +16,8 @@
 namespace ensconce {
 namespace {
 
+constexpr std::size_t kGather = std::size_t{128} * 1024;
+
 // wait_for polls until the descriptor is ready: kTimeout at the deadline.
 Result<void> wait_for(int fd, short events, Deadline deadline) {
   for (;;) {
@@ -155,9 +157,18 @@ int ClientStream::bio_read(BIO* bio, char* out, int len) {
 
 int ClientStream::bio_write(BIO* bio, const char* data, int len) {
   auto* self = static_cast<ClientStream*>(BIO_get_data(bio));
-  const Result<std::size_t> n = self->socket_.write(
-      {reinterpret_cast<const std::uint8_t*>(data), static_cast<std::size_t>(len)},
-      self->deadline_);
+  const ByteView record{reinterpret_cast<const std::uint8_t*>(data), static_cast<std::size_t>(len)};
+  if (self->gathering_) {
+    self->gathered_.insert(self->gathered_.end(), record.begin(), record.end());
+    if (self->gathered_.size() >= kGather) {
+      if (const Result<void> left = self->flush(); !left) {
+        self->transport_error_ = left.error();
+        return -1;
+      }
+    }
+    return len;
+  }
+  const Result<std::size_t> n = self->socket_.write(record, self->deadline_);
   if (!n) {
     self->transport_error_ = n.error();
     return -1;
@@ -251,24 +262,41 @@ Result<std::size_t> ClientStream::read_some(MutableByteView out) {
   return tls_error(n);
 }
 
-Result<void> ClientStream::write_all(ByteView data) {
+Result<void> ClientStream::send_plain(ByteView data) {
   while (!data.empty()) {
-    std::size_t done = 0;
-    if (ssl_) {
-      const int len =
-          static_cast<int>(std::min<std::size_t>(data.size(), std::numeric_limits<int>::max()));
-      ERR_clear_error();
-      const int n = SSL_write(ssl_.get(), data.data(), len);
-      if (n <= 0) {
-        return tls_error(n);
-      }
-      done = static_cast<std::size_t>(n);
-    } else {
-      ENSC_TRY_ASSIGN(done, socket_.write(data, deadline_));
-    }
+    ENSC_TRY_ASSIGN(const std::size_t done, socket_.write(data, deadline_));
     data = data.subspan(done);
   }
   return ok();
+}
+
+Result<void> ClientStream::flush() {
+  const Result<void> sent = send_plain(gathered_);
+  gathered_.clear();
+  return sent;
+}
+
+Result<void> ClientStream::seal(ByteView data) {
+  while (!data.empty()) {
+    const int len =
+        static_cast<int>(std::min<std::size_t>(data.size(), std::numeric_limits<int>::max()));
+    ERR_clear_error();
+    gathering_ = true;
+    const int n = SSL_write(ssl_.get(), data.data(), len);
+    gathering_ = false;
+    if (n <= 0) {
+      return tls_error(n);
+    }
+    data = data.subspan(static_cast<std::size_t>(n));
+  }
+  return ok();
+}
+
+Result<void> ClientStream::write_all(std::initializer_list<ByteView> parts) {
+  for (const ByteView part : parts) {
+    ENSC_TRY(ssl_ ? seal(part) : send_plain(part));
+  }
+  return flush();
 }
 
 bool ClientStream::ended() {

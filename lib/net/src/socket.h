@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -50,7 +51,8 @@ class ClientStream {
                          const std::optional<TlsIdentity>& identity, ConnectionInfo& info);
   // read_some returns how many bytes came, 0 at the peer's orderly end.
   Result<std::size_t> read_some(MutableByteView out);
-  Result<void> write_all(ByteView data);
+  // write_all sends one part behind the other.
+  Result<void> write_all(std::initializer_list<ByteView> parts);
   // ended says, without waiting, that the peer ended the connection or said what nobody asked for.
   // What TLS itself has to say (a ticket that is ignored) does not count.
   [[nodiscard]] bool ended();
@@ -63,12 +65,19 @@ class ClientStream {
   static int bio_write(BIO* bio, const char* data, int len);
   static long bio_ctrl(BIO* bio, int command, long, void*);
   Error tls_error(int ret);
+  Result<void> send_plain(ByteView data);
+  Result<void> seal(ByteView data);
+  Result<void> flush();
 
   ClientSocket socket_;
   const bool ignores_tickets_;
   Deadline deadline_{};
   bool looking_ = false;                  // reads do not wait
   std::optional<Error> transport_error_;  // what the socket said under a failed TLS call
+  // Records of one write_all leave together: a peer that is woken for each of them takes its turn
+  // on the processor each time.
+  bool gathering_ = false;
+  Bytes gathered_;
   tls::SessionPtr ssl_;
 };
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "../src/tls.h"
+#include "ensconce/base/random.h"
 #include "tls_fixture.h"
 
 namespace ensconce {
@@ -653,6 +654,45 @@ TEST(HttpClient, SaysWhetherARequestLeftWhole) {
     EXPECT_FALSE(client->request(large).has_value());
     EXPECT_TRUE(client->sent_whole());
   }
+}
+
+// The handler answers when the client has said that the request left: it would never, if the client
+// waited for the answer first.
+TEST(HttpClientTls, CallsOnSentBeforeItWaitsForTheAnswer) {
+  ServerOptions options;
+  options.tls = test::make_identity();
+  std::promise<void> sent;
+  auto server =
+      HttpServer::start(std::move(options), [&](const HttpRequest& request, const ConnectionInfo&) {
+        const bool said = sent.get_future().wait_for(10s) == std::future_status::ready;
+        HttpResponse answer;
+        answer.status = said ? 200 : 500;
+        answer.body = request.body;
+        return answer;
+      }).value();
+  auto client = HttpClient::connect(local("https", server->port())).value();
+  HttpRequest request{"POST", "/", {}, Bytes(400'000)};  // some gatherings of records, and a rest
+  SeededRandom(1).fill(request.body);
+  int times = 0;
+  request.on_sent = [&] {
+    ++times;
+    sent.set_value();
+  };
+  const auto answer = client->request(request);
+  ASSERT_TRUE(answer.has_value()) << answer.error().to_string();
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, request.body);
+  EXPECT_EQ(times, 1);
+}
+
+TEST(HttpClient, DoesNotCallOnSentForARequestThatDidNotLeaveWhole) {
+  const Peer peer([](const Fd& fd) { read_head(fd); });  // and closes on the body
+  auto client = HttpClient::connect(local("http", peer.port())).value();
+  HttpRequest large{"POST", "/", {}, Bytes(std::size_t{32} * 1024 * 1024)};
+  bool called = false;
+  large.on_sent = [&] { called = true; };
+  EXPECT_FALSE(client->request(large).has_value());
+  EXPECT_FALSE(called);
 }
 
 TEST(HttpClient, ReportsARefusedConnection) {

@@ -21,7 +21,7 @@
 namespace ensconce {
 
 class AttestedClient;
-struct AskedReceipt;
+class AskedReceipt;
 
 // ConnectOutcome is a client, or why there is none; the appraisal explains either, when it came to
 // one.
@@ -144,8 +144,8 @@ class AttestedClient {
   Result<AskedReceipt> ask_about(const ServedModel& model, HttpRequest& request);
   // judge_answer returns the receipt of a whole answer of status 200; without one that holds the
   // answer is wiped.
-  Result<Bytes> judge_answer(HttpResponse& response, const AskedReceipt& asked,
-                             const ServedModel& model);
+  Result<Bytes> judge_answer(HttpResponse& response, const HttpRequest& request,
+                             AskedReceipt& asked, const ServedModel& model);
   class ReceiptedBody;
   // appraised returns what the policy says of a served model, judged once; its lease is held
   // against the clock for every request.

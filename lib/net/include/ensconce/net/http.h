@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -87,6 +88,9 @@ struct HttpRequest {
   Bytes body;
   // To be sent in place of `body`, and used up by it. Null in what a server hands to its handler.
   std::shared_ptr<BodySource> stream = nullptr;
+  // Called when a client has handed all of it to the kernel, before it waits for the answer: what
+  // is done here costs no time while the server works.
+  std::function<void()> on_sent = nullptr;
   // What took the body, in what a server hands to its handler; else null.
   std::shared_ptr<BodyIntake> intake = nullptr;
 };
