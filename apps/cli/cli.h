@@ -38,5 +38,6 @@ void register_broker_commands(Registrar registrar);    // ensconce broker …
 void register_infer_commands(Registrar registrar);     // ensconce infer
 void register_proxy_commands(Registrar registrar);     // ensconce proxy
 void register_receipt_commands(Registrar registrar);   // ensconce receipt show|verify
+void register_doctor_command(Registrar registrar);     // ensconce doctor
 
 }  // namespace ensconce::cli

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   register_infer_commands(registrar);
   register_proxy_commands(registrar);
   register_receipt_commands(registrar);
+  register_doctor_command(registrar);
 
   try {
     app.parse(argc, argv);
