@@ -5,23 +5,19 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
+#include "ensconce/attestation/endorsements/endorsement_files.h"
 #include "ensconce/attestation/result/render.h"
 #include "ensconce/attestation/verify/ra_tls_verifier.h"
 #include "ensconce/base/file.h"
-#include "ensconce/base/printable.h"
 #include "ensconce/codec/json.h"
 
 namespace ensconce::cli {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 // Verified, and no policy to appraise it against: neither a yes nor a no.
 constexpr int kExitNotAppraised = 12;
-constexpr std::size_t kMaxFiles = 256;
 
 constexpr std::string_view kRaTlsNote =
     "this says whose key the certificate holds. Ensconce opens no channel on such a certificate: "
@@ -39,45 +35,6 @@ bool is_document(std::string_view text) {
   }
   const auto format = value->find("format")->as_text("format");
   return format && format->starts_with("ensconce-evidence/");
-}
-
-// A file one names must be an endorsement.
-Result<void> add_file(const fs::path& path, EvidenceQuestion& question) {
-  ENSC_TRY_ASSIGN(const Bytes bytes, read_file(path));
-  auto file = recognise(bytes);
-  if (!file) {
-    return file.error().with_context(path.string());
-  }
-  if (file->endorsements.empty()) {
-    return Error(EvidenceError::kEndorsementUnknown, path.string() + " is " + file->what)
-        .with_remedy("give evidence with --input and what supports it with --endorsements");
-  }
-  question.endorsements.insert(question.endorsements.end(), file->endorsements.begin(),
-                               file->endorsements.end());
-  return ok();
-}
-
-// Of a directory, what is no endorsement is passed over; what is a broken one, aloud.
-Result<void> add_directory(const fs::path& directory, EvidenceQuestion& question) {
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    if (entry.is_regular_file()) {
-      files.push_back(entry.path());
-    }
-  }
-  std::sort(files.begin(), files.end());
-  if (files.size() > kMaxFiles) {
-    return Error(BaseError::kTooLarge, directory.string() + " holds more than 256 files")
-        .with_remedy("give a directory of this evidence's endorsements");
-  }
-  for (const fs::path& path : files) {
-    const Result<void> added = add_file(path, question);
-    if (!added && !added.error().is(EvidenceError::kEvidenceUnknown) &&
-        !added.error().is(EvidenceError::kEndorsementUnknown)) {
-      question.notes.push_back("passed over " + printable(added.error().to_string(), 512));
-    }
-  }
-  return ok();
 }
 
 AttestationResult refused(const std::string& kind, const Error& error,
@@ -199,7 +156,10 @@ Result<EvidenceQuestion> read_question(const EvidenceArguments& arguments,
     std::copy(bytes->begin(), bytes->end(), question.report_data->begin());
   }
   for (const std::string& path : arguments.endorsements) {
-    ENSC_TRY(fs::is_directory(path) ? add_directory(path, question) : add_file(path, question));
+    ENSC_TRY_ASSIGN(const EndorsementFiles files, read_endorsement_files(path));
+    question.endorsements.insert(question.endorsements.end(), files.items.begin(),
+                                 files.items.end());
+    question.notes.insert(question.notes.end(), files.notes.begin(), files.notes.end());
   }
   return question;
 }

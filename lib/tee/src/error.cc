@@ -4,6 +4,8 @@ namespace ensconce {
 
 CodeInfo error_info(TeeError code) {
   switch (code) {
+    case TeeError::kConfig:
+      return {"tee.config", Kind::kInvalidInput, Stage::kUsage};
     case TeeError::kNoDevice:
       return {"tee.no_device", Kind::kUnavailable, Stage::kSystem};
     case TeeError::kDenied:
@@ -14,10 +16,22 @@ CodeInfo error_info(TeeError code) {
       return {"tee.timed_out", Kind::kUnavailable, Stage::kSystem};
     case TeeError::kUnsupported:
       return {"tee.unsupported", Kind::kUnsupported, Stage::kSystem};
+    case TeeError::kAttestationType:
+      return {"tee.attestation_type", Kind::kUnsupported, Stage::kSystem};
     case TeeError::kBadAnswer:
       return {"tee.bad_answer", Kind::kInvalidInput, Stage::kForm};
+    case TeeError::kTdReport:
+      return {"tee.tdreport", Kind::kRejected, Stage::kForm};
     case TeeError::kWrongReport:
       return {"tee.wrong_report", Kind::kRejected, Stage::kForm};
+    case TeeError::kWrongLevel:
+      return {"tee.privilege_level", Kind::kRejected, Stage::kForm};
+    case TeeError::kWrongKey:
+      return {"tee.wrong_key", Kind::kRejected, Stage::kSignature};
+    case TeeError::kFirmware:
+      return {"tee.firmware", Kind::kUnavailable, Stage::kSystem};
+    case TeeError::kEndorsements:
+      return {"tee.endorsements", Kind::kUnavailable, Stage::kSystem};
     case TeeError::kIo:
       return {"tee.io", Kind::kInternal, Stage::kSystem};
   }

@@ -1,9 +1,10 @@
 #include <cerrno>
 #include <charconv>
 #include <system_error>
-#include <thread>
 #include <utility>
 
+#include "../attempts.h"
+#include "../device_error.h"
 #include "ensconce/attestation/evidence/cert_table.h"
 #include "ensconce/attestation/evidence/snp_report.h"
 #include "ensconce/base/log.h"
@@ -13,40 +14,23 @@ namespace ensconce {
 
 namespace {
 
+using internal::device_error;
+using internal::is_absent;
+using internal::may_pass;
+
 constexpr std::size_t kMaxLine = 128;
 constexpr Millis kFirstPause{2};
 constexpr Millis kLongestPause{200};
 
-bool may_pass(int error) { return error == EBUSY || error == EAGAIN || error == EINTR; }
-
 // Appearing is asynchronous for some devices: ENOENT right after mkdir, or a pipe nobody reads yet.
 bool not_there_yet(int error) { return error == ENOENT || error == ENXIO; }
-
-Error device_error(std::string_view doing, int error) {
-  const std::string detail = std::string(doing) + ": " + std::generic_category().message(error);
-  switch (error) {
-    case EBUSY:
-    case EAGAIN:
-    case EINTR:
-      return {TeeError::kBusy, detail};
-    case ETIMEDOUT:
-      return {TeeError::kTimedOut, detail};
-    case EACCES:
-    case EPERM:
-      return {TeeError::kDenied, detail};
-    case EFBIG:
-      return {TeeError::kBadAnswer, detail};
-    default:
-      return {TeeError::kIo, detail};
-  }
-}
 
 Error no_device(int error) {
   if (error == EACCES || error == EPERM) {
     return Error(TeeError::kDenied, "this process may not use configfs-tsm")
         .with_remedy("run as a user that may create directories under the tsm root's report/");
   }
-  if (error == ENOENT || error == ENOTDIR || error == ENXIO || error == ENODEV || error == ELOOP) {
+  if (is_absent(error)) {
     return Error(TeeError::kNoDevice, "there is no configfs-tsm report interface here: " +
                                           std::generic_category().message(error))
         .with_remedy(
@@ -56,30 +40,20 @@ Error no_device(int error) {
   return device_error("mkdir", error);
 }
 
-// An attempt that another may undo is worth making again.
-bool worth_another(const Error& error) { return error.is(TeeError::kBusy); }
-
 }  // namespace
 
 ConfigfsTsmProvider::ConfigfsTsmProvider(std::filesystem::path root, const Clock& clock,
                                          Random& random)
     : ConfigfsTsmProvider(make_tsm_tree(std::move(root)), clock, random,
-                          [](Millis d) { std::this_thread::sleep_for(d); }) {}
+                          real_sleeper()) {}
 
 ConfigfsTsmProvider::ConfigfsTsmProvider(std::unique_ptr<TsmTree> tree, const Clock& clock,
                                          Random& random, Sleeper sleep)
     : tree_(std::move(tree)), clock_(clock), random_(random), sleep_(std::move(sleep)) {}
 
 Result<HardwareEvidence> ConfigfsTsmProvider::attest(const ByteArray<64>& report_data) {
-  Millis pause = kFirstPause;
-  for (int attempt = 1;; ++attempt) {
-    auto evidence = request(report_data);
-    if (evidence || !worth_another(evidence.error()) || attempt == kAttempts) {
-      return evidence;
-    }
-    sleep_(pause);
-    pause = std::min(pause * 2, kLongestPause);
-  }
+  return internal::with_attempts(kAttempts, {kFirstPause, kLongestPause}, sleep_,
+                                 [&] { return request(report_data); });
 }
 
 Result<HardwareEvidence> ConfigfsTsmProvider::request(const ByteArray<64>& report_data) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <memory>
 
 #include "ensconce/attestation/evidence/cert_table.h"
@@ -16,9 +15,6 @@ namespace ensconce {
 inline constexpr std::string_view kDefaultTsmRoot = "/sys/kernel/config/tsm";
 inline constexpr std::size_t kMaxTsmOutblob = 32768;
 inline constexpr std::size_t kMaxTsmAuxblob = kMaxCertTable;
-
-// Sleeper waits; tests pass one that moves a ManualClock.
-using Sleeper = std::function<void(Millis)>;
 
 // ConfigfsTsmProvider gets evidence through Linux's configfs-tsm. One request is one directory with
 // a random name, removed at the end whatever happened. `generation` shows whether another process
