@@ -9,6 +9,7 @@
 #include <set>
 
 #include "ensconce/attestation/evidence/cert_table.h"
+#include "ensconce/attestation/evidence/intel_quote.h"
 #include "ensconce/attestation/evidence/snp_report.h"
 
 namespace ensconce {
@@ -27,6 +28,8 @@ struct FakeTsm {
   std::deque<int> foreign_writes;                   // others' writes to each request, in order
   std::optional<Bytes> outblob;                     // instead of a report of what was asked
   std::optional<std::string> generation;            // instead of the count
+  std::optional<std::string> floor;                 // privlevel_floor; older kernels have none
+  std::optional<std::uint32_t> reported_level;      // instead of the one that was asked for
   Bytes auxblob;
   std::set<std::string> living;
   int num_made = 0;
@@ -45,13 +48,18 @@ class FakeTree final : public TsmTree {
     state_.living.insert(name_);
     ++state_.num_made;
     generation_ = 0;
+    level_ = 0;
     return 0;
   }
   int write(std::string_view attribute, ByteView bytes) override {
     if (const int error = next_failure(attribute); error != 0) {
       return error;
     }
-    inblob_ = to_bytes(bytes);
+    if (attribute == "privlevel") {
+      level_ = static_cast<std::uint32_t>(bytes[0] - '0');
+    } else {
+      inblob_ = to_bytes(bytes);
+    }
     ++generation_;
     ++state_.num_writes;
     if (!state_.foreign_writes.empty()) {
@@ -71,8 +79,14 @@ class FakeTree final : public TsmTree {
       bytes = to_bytes(state_.generation.value_or(std::to_string(generation_) + "\n"));
     } else if (attribute == "auxblob") {
       bytes = state_.auxblob;
+    } else if (attribute == "privlevel_floor") {
+      if (!state_.floor) {
+        return {ENOENT, {}};
+      }
+      bytes = to_bytes(*state_.floor);
     } else {
       SnpReport report;
+      report.vmpl = state_.reported_level.value_or(level_);
       std::copy(inblob_.begin(), inblob_.end(), report.report_data.begin());
       bytes = state_.outblob.value_or(write_snp_report(report));
     }
@@ -100,6 +114,7 @@ class FakeTree final : public TsmTree {
   std::string name_;
   Bytes inblob_;
   int generation_ = 0;
+  std::uint32_t level_ = 0;
 };
 
 class ConfigfsTsm : public ::testing::Test {
@@ -169,7 +184,8 @@ TEST_F(ConfigfsTsm, GivesUpWhenTheAttributesNeverAppear) {
 
 TEST_F(ConfigfsTsm, TriesAgainWhenTheDeviceIsBusy) {
   for (const int error : {EBUSY, EWOULDBLOCK, EINTR}) {
-    for (const char* where : {"inblob", "outblob", "auxblob", "generation", "provider"}) {
+    for (const char* where :
+         {"inblob", "outblob", "auxblob", "generation", "provider", "privlevel_floor"}) {
       tsm_.failures[where] = {error};
       EXPECT_TRUE(attest()) << where << error;
     }
@@ -224,7 +240,7 @@ TEST_F(ConfigfsTsm, RejectsAnOversizedOutblob) {
 }
 
 TEST_F(ConfigfsTsm, RejectsProvidersItDoesNotKnow) {
-  for (const char* name : {"tdx_guest\n", "arm_cca_guest\n", "sev_guest2"}) {
+  for (const char* name : {"arm_cca_guest\n", "sev_guest2"}) {
     tsm_.provider = name;
     expect_error(TeeError::kUnsupported);
   }
@@ -256,6 +272,90 @@ TEST_F(ConfigfsTsm, SaysWhenTheDeviceFailsOrHangs) {
   expect_error(TeeError::kIo);
   tsm_.failures["outblob"] = {ETIMEDOUT};
   expect_error(TeeError::kTimedOut);
+}
+
+// ---- Privilege levels -------------------------------------------------------------------------
+
+TEST_F(ConfigfsTsm, AsksForTheLevelThatTheGuestHas) {
+  for (const char* floor : {"0\n", "2\n"}) {
+    tsm_.floor = floor;
+    const auto evidence = attest();
+    ASSERT_TRUE(evidence) << evidence.error().to_string();
+    EXPECT_EQ(parse_snp_report(evidence->evidence.data)->vmpl, floor[0] - '0');
+  }
+}
+
+TEST_F(ConfigfsTsm, RejectsAReportOfAnotherLevel) {
+  for (const std::optional<std::string>& floor : {std::optional<std::string>(), {"0\n"}, {"1\n"}}) {
+    tsm_.floor = floor;
+    tsm_.reported_level = 3;
+    expect_error(TeeError::kWrongLevel);
+  }
+}
+
+TEST_F(ConfigfsTsm, RejectsAFloorThatIsNoLevel) {
+  for (const char* floor : {"4", "-1", "x", ""}) {
+    tsm_.floor = floor;
+    expect_error(TeeError::kBadAnswer);
+  }
+  tsm_.floor = "0";
+  tsm_.failures["privlevel_floor"] = {EIO};
+  expect_error(TeeError::kIo);
+}
+
+// ---- Trust domains ----------------------------------------------------------------------------
+
+IntelQuote quote_of(const ByteArray<64>& report_data) {
+  IntelQuote quote;
+  TdReport body;
+  body.report_data = report_data;
+  quote.body = body;
+  return quote;
+}
+
+TEST_F(ConfigfsTsm, ReturnsTheQuoteOfWhatWasAsked) {
+  tsm_.provider = "tdx_guest\n";
+  const Bytes quote = write_intel_quote(quote_of(asked()));
+  tsm_.outblob = concat({quote, Bytes(100, 0)});  // a buffer that is larger
+  const auto evidence = attest();
+  ASSERT_TRUE(evidence) << evidence.error().to_string();
+  EXPECT_EQ(evidence->evidence.type, "tdx");
+  EXPECT_EQ(evidence->evidence.data, quote);
+  EXPECT_FALSE(evidence->missing.empty());
+}
+
+TEST_F(ConfigfsTsm, RejectsATdreportInPlaceOfAQuote) {
+  tsm_.provider = "tdx_guest\n";
+  Bytes tdreport(1024, 0);
+  tdreport[0] = 0x81;
+  std::fill_n(tdreport.begin() + 128, 64, std::uint8_t{0x5a});  // its report data is right
+  tsm_.outblob = tdreport;
+  expect_error(TeeError::kTdReport);
+}
+
+TEST_F(ConfigfsTsm, RejectsQuotesOfOthers) {
+  tsm_.provider = "tdx_guest\n";
+  ByteArray<64> other = asked();
+  other[63] ^= 1;
+  tsm_.outblob = write_intel_quote(quote_of(other));
+  expect_error(TeeError::kWrongReport);
+  IntelQuote enclave = quote_of(asked());
+  SgxReport body;
+  body.report_data = asked();
+  enclave.body = body;
+  enclave.version = 3;
+  tsm_.outblob = write_intel_quote(enclave);
+  expect_error(TeeError::kBadAnswer);
+  tsm_.outblob = Bytes(48, 4);
+  expect_error(TeeError::kBadAnswer);
+}
+
+TEST_F(ConfigfsTsm, AsksAgainForAQuoteWhenAnotherProcessWrote) {
+  tsm_.provider = "tdx_guest\n";
+  tsm_.outblob = write_intel_quote(quote_of(asked()));
+  tsm_.foreign_writes = {1};
+  EXPECT_TRUE(attest());
+  EXPECT_EQ(tsm_.num_made, 2);
 }
 
 TEST_F(ConfigfsTsm, PicksAnotherNameWhenOneIsTaken) {

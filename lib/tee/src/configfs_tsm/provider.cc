@@ -5,8 +5,7 @@
 
 #include "../attempts.h"
 #include "../device_error.h"
-#include "ensconce/attestation/evidence/cert_table.h"
-#include "ensconce/attestation/evidence/snp_report.h"
+#include "../passed_on.h"
 #include "ensconce/base/log.h"
 #include "ensconce/tee/configfs_tsm.h"
 
@@ -15,6 +14,7 @@ namespace ensconce {
 namespace {
 
 using internal::device_error;
+using internal::IntelTee;
 using internal::is_absent;
 using internal::may_pass;
 
@@ -40,12 +40,41 @@ Error no_device(int error) {
   return device_error("mkdir", error);
 }
 
+Result<std::string> line_of(std::string_view attribute, const TsmAnswer& answer) {
+  if (answer.error != 0) {
+    return device_error("reading " + std::string(attribute), answer.error);
+  }
+  std::string_view text = as_text(answer.bytes);
+  if (text.ends_with('\n')) {
+    text.remove_suffix(1);
+  }
+  if (text.empty()) {
+    return Error(TeeError::kBadAnswer, std::string(attribute) + " is empty");
+  }
+  // The value reaches log lines: keep it to what such names are made of.
+  for (const char c : text) {
+    if (c < 0x21 || c > 0x7e) {
+      return Error(TeeError::kBadAnswer, std::string(attribute) + " is not one printable word");
+    }
+  }
+  return std::string(text);
+}
+
+Result<std::uint64_t> number_of(std::string_view attribute, const TsmAnswer& answer) {
+  ENSC_TRY_ASSIGN(const std::string text, line_of(attribute, answer));
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Error(TeeError::kBadAnswer, std::string(attribute) + " is no number");
+  }
+  return value;
+}
+
 }  // namespace
 
 ConfigfsTsmProvider::ConfigfsTsmProvider(std::filesystem::path root, const Clock& clock,
                                          Random& random)
-    : ConfigfsTsmProvider(make_tsm_tree(std::move(root)), clock, random,
-                          real_sleeper()) {}
+    : ConfigfsTsmProvider(make_tsm_tree(std::move(root)), clock, random, real_sleeper()) {}
 
 ConfigfsTsmProvider::ConfigfsTsmProvider(std::unique_ptr<TsmTree> tree, const Clock& clock,
                                          Random& random, Sleeper sleep)
@@ -89,37 +118,71 @@ void ConfigfsTsmProvider::remove() {
 Result<HardwareEvidence> ConfigfsTsmProvider::exchange(const ByteArray<64>& report_data) {
   ENSC_TRY(write_inblob(report_data));
   ENSC_TRY_ASSIGN(const std::string provider, read_line("provider"));
-  if (provider != "sev_guest") {
-    return Error(TeeError::kUnsupported, "configfs-tsm provider \"" + provider + "\"");
+  if (provider == "sev_guest") {
+    return exchange_snp(report_data);
   }
-  const TsmAnswer outblob = tree_->read("outblob", kMaxTsmOutblob);
-  if (outblob.error != 0) {
-    return device_error("reading outblob", outblob.error);
+  if (provider == "tdx_guest") {
+    return exchange_tdx(report_data);
   }
+  return Error(TeeError::kUnsupported, "configfs-tsm provider \"" + provider + "\"");
+}
+
+Result<HardwareEvidence> ConfigfsTsmProvider::exchange_snp(const ByteArray<64>& report_data) {
+  ENSC_TRY_ASSIGN(const std::uint32_t level, ask_for_own_level());
+  ENSC_TRY_ASSIGN(const Bytes outblob, read_blob("outblob", kMaxTsmOutblob));
   const TsmAnswer auxblob = tree_->read("auxblob", kMaxTsmAuxblob);
   // A host that has no certificates to give: the endorsements then come from elsewhere.
   if (auxblob.error != 0 && auxblob.error != ENOENT && auxblob.error != ENODATA) {
     return device_error("reading auxblob", auxblob.error);
   }
-  // A fresh directory counts from 0 and we wrote once; more means somebody else wrote, and the
-  // report may answer him.
-  ENSC_TRY_ASSIGN(const std::uint64_t generation, read_generation());
-  if (generation != 1) {
-    return Error(TeeError::kBusy, "generation " + std::to_string(generation) + " after one write");
+  ENSC_TRY(expect_own_writes_alone());
+  return internal::snp_evidence(outblob, auxblob.bytes, {report_data, level});
+}
+
+Result<HardwareEvidence> ConfigfsTsmProvider::exchange_tdx(const ByteArray<64>& report_data) {
+  ENSC_TRY_ASSIGN(const Bytes outblob, read_blob("outblob", kMaxTsmOutblob));
+  ENSC_TRY(expect_own_writes_alone());
+  return internal::quote_evidence(outblob, report_data, IntelTee::kTdx);
+}
+
+Result<Bytes> ConfigfsTsmProvider::read_blob(std::string_view attribute, std::size_t limit) {
+  TsmAnswer answer = tree_->read(attribute, limit);
+  if (answer.error != 0) {
+    return device_error("reading " + std::string(attribute), answer.error);
   }
-  const auto report = parse_snp_report(outblob.bytes);
-  if (!report) {
-    return Error(TeeError::kBadAnswer, "outblob: " + report.error().to_string());
+  return std::move(answer.bytes);
+}
+
+// The kernel asks for level 0 unless told otherwise, which a guest that runs below an SVSM may not
+// ask for: the floor is the level it has.
+Result<std::uint32_t> ConfigfsTsmProvider::ask_for_own_level() {
+  const TsmAnswer answer = tree_->read("privlevel_floor", kMaxLine);
+  if (answer.error == ENOENT) {
+    return 0;
   }
-  if (report->report_data != report_data) {
-    return Error(TeeError::kWrongReport, "the report carries other report data than was asked for");
+  ENSC_TRY_ASSIGN(const std::uint64_t floor, number_of("privlevel_floor", answer));
+  if (floor > 3) {
+    return Error(TeeError::kBadAnswer,
+                 "privlevel_floor: expected 0 to 3, got " + std::to_string(floor));
   }
-  auto endorsements = endorsements_from_cert_table(auxblob.bytes);
-  if (!endorsements) {
-    return Error(TeeError::kBadAnswer, "auxblob: " + endorsements.error().to_string());
+  if (floor > 0) {
+    if (const int error = tree_->write("privlevel", as_bytes(std::to_string(floor))); error != 0) {
+      return device_error("writing privlevel", error);
+    }
+    ++writes_;
   }
-  std::vector<std::string> missing = missing_snp_endorsements(*endorsements);
-  return HardwareEvidence{{"snp", outblob.bytes}, *std::move(endorsements), std::move(missing)};
+  return static_cast<std::uint32_t>(floor);
+}
+
+// A fresh directory counts from 0; more than our own writes means that somebody else wrote, and the
+// report may answer him.
+Result<void> ConfigfsTsmProvider::expect_own_writes_alone() {
+  ENSC_TRY_ASSIGN(const std::uint64_t generation, read_number("generation"));
+  if (generation != writes_) {
+    return Error(TeeError::kBusy, "generation " + std::to_string(generation) + " after " +
+                                      std::to_string(writes_) + " writes of ours");
+  }
+  return ok();
 }
 
 Result<void> ConfigfsTsmProvider::write_inblob(const ByteArray<64>& report_data) {
@@ -128,6 +191,7 @@ Result<void> ConfigfsTsmProvider::write_inblob(const ByteArray<64>& report_data)
   for (;;) {
     const int error = tree_->write("inblob", report_data);
     if (error == 0) {
+      writes_ = 1;
       return ok();
     }
     if (!not_there_yet(error)) {
@@ -142,34 +206,11 @@ Result<void> ConfigfsTsmProvider::write_inblob(const ByteArray<64>& report_data)
 }
 
 Result<std::string> ConfigfsTsmProvider::read_line(std::string_view attribute) {
-  const TsmAnswer answer = tree_->read(attribute, kMaxLine);
-  if (answer.error != 0) {
-    return device_error("reading " + std::string(attribute), answer.error);
-  }
-  std::string_view text = as_text(answer.bytes);
-  if (text.ends_with('\n')) {
-    text.remove_suffix(1);
-  }
-  if (text.empty()) {
-    return Error(TeeError::kBadAnswer, std::string(attribute) + " is empty");
-  }
-  // The value reaches log lines: keep it to what such names are made of.
-  for (const char c : text) {
-    if (c < 0x21 || c > 0x7e) {
-      return Error(TeeError::kBadAnswer, std::string(attribute) + " is not one printable word");
-    }
-  }
-  return std::string(text);
+  return line_of(attribute, tree_->read(attribute, kMaxLine));
 }
 
-Result<std::uint64_t> ConfigfsTsmProvider::read_generation() {
-  ENSC_TRY_ASSIGN(const std::string text, read_line("generation"));
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return Error(TeeError::kBadAnswer, "generation is no number");
-  }
-  return value;
+Result<std::uint64_t> ConfigfsTsmProvider::read_number(std::string_view attribute) {
+  return number_of(attribute, tree_->read(attribute, kMaxLine));
 }
 
 }  // namespace ensconce

@@ -11,9 +11,9 @@
 
 namespace ensconce {
 
-// HardwareEvidence is what a device gave: the report or quote, the endorsements that came along with
-// it, and the names of those that a verifier will need and that are not there: of SNP and Azure
-// "vek", "intermediate", "root", "crl"; of TDX and SGX those of missing_intel_endorsements.
+// HardwareEvidence is what a device gave: the report or quote, the endorsements that came along
+// with it, and the names of those that a verifier will need and that are not there: of SNP and
+// Azure "vek", "intermediate", "root", "crl"; of TDX and SGX those of missing_intel_endorsements.
 struct HardwareEvidence {
   EvidenceItem evidence;
   std::vector<EndorsementItem> endorsements;
