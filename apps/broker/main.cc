@@ -17,7 +17,7 @@
 #include "ensconce/keybroker/config.h"
 #include "ensconce/keybroker/key_broker.h"
 #include "ensconce/keybroker/sqlite_store.h"
-#include "ensconce/tee/configfs_tsm.h"
+#include "ensconce/tee/detect.h"
 #include "state.h"
 
 namespace ensconce::broker {
@@ -119,8 +119,8 @@ Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, 
   const Ed25519PublicKey signing_key = state.signing_key.public_key();
   std::unique_ptr<EvidenceProvider> provider;
   std::unique_ptr<BrokerAttester> attester;  // absent: this broker shows no evidence
-  if (!config.tsm_root.empty()) {
-    provider = std::make_unique<ConfigfsTsmProvider>(config.tsm_root, clock, random);
+  if (config.attester) {
+    ENSC_TRY_ASSIGN(provider, make_evidence_provider(*config.attester, clock, random, log_info));
     ENSC_TRY_ASSIGN(attester, BrokerAttester::start({state.tls_key_hash, signing_key,
                                                      config.owner_keys, config.deployment_digest},
                                                     *provider, clock, random));

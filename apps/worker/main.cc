@@ -18,7 +18,7 @@
 #include "ensconce/codec/json.h"
 #include "ensconce/inference/onnxruntime.h"
 #include "ensconce/server/attested_worker.h"
-#include "ensconce/tee/configfs_tsm.h"
+#include "ensconce/tee/detect.h"
 
 namespace ensconce {
 namespace {
@@ -28,7 +28,8 @@ constexpr const char* kUsage =
     "\n"
     "usage: ensconce-worker --config worker.toml\n"
     "\n"
-    "It boots without keys, asks the secure processor for evidence (configfs-tsm under tsm_root),\n"
+    "It boots without keys, asks the secure processor for evidence (configfs-tsm, sev-guest, "
+    "Gramine, Azure's vTPM),\n"
     "gets the content keys from the broker, and serves the Open Inference Protocol over attested\n"
     "TLS 1.3. When ready it prints one line of JSON to stdout: {\"ready\":true,\"port\":…}.\n"
     "Every key of worker.toml is in docs/config.md. There is no plaintext mode.\n"
@@ -86,13 +87,14 @@ Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& conf
 Result<void> serve(const WorkerConfig& config) {
   const SystemClock clock;
   SystemRandom random;
-  ConfigfsTsmProvider provider(config.tsm_root, clock, random);
+  ENSC_TRY_ASSIGN(const std::unique_ptr<EvidenceProvider> provider,
+                  make_evidence_provider(config.attester, clock, random, log_info));
   ENSC_TRY_ASSIGN(ExpectedBroker expected, expected_broker(config));
   PinnedBroker broker(std::move(expected), clock, random);
   ENSC_TRY_ASSIGN(const std::unique_ptr<EngineFactory> engines, make_onnxruntime());
   const StopSignals signals;
 
-  const WorkerDependencies dependencies{clock, random, provider, broker, *engines};
+  const WorkerDependencies dependencies{clock, random, *provider, broker, *engines};
   ENSC_TRY_ASSIGN(const std::unique_ptr<AttestedWorker> worker,
                   AttestedWorker::boot(config, dependencies));
   ENSC_TRY_ASSIGN(const std::unique_ptr<HttpServer> server, start_server(config, *worker));

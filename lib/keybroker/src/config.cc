@@ -69,14 +69,13 @@ Result<BrokerConfig> read(const json::Value& root) {
       return bad("lease_seconds: 1 to 86400");
     }
   }
-  if (const json::Value* tsm = fields.take_optional("tsm_root")) {
-    ENSC_TRY_ASSIGN(out.tsm_root, tsm->as_text("tsm_root"));
-    if (out.tsm_root.empty()) {
-      return bad("tsm_root: expected a path, such as \"/sys/kernel/config/tsm\"");
-    }
-    if (out.owner_keys.size() > kMaxStatedOwners) {
-      return bad("owner_keys: at most 16 where tsm_root is set, as a statement names no more");
-    }
+  auto attester = read_optional_attester(fields);
+  if (!attester) {
+    return bad(attester.error().detail());
+  }
+  out.attester = *std::move(attester);
+  if (out.attester && out.owner_keys.size() > kMaxStatedOwners) {
+    return bad("owner_keys: at most 16 where evidence is shown, as a statement names no more");
   }
   ENSC_TRY(fields.finish());
   out.deployment_digest =

@@ -24,8 +24,14 @@ TEST(BrokerConfig, ReadsEveryKey) {
 }
 
 TEST(BrokerConfig, ReadsWhereItsSecureProcessorIs) {
-  EXPECT_EQ(parse_broker_config(kGood, "t")->tsm_root, "");
-  EXPECT_EQ(parse_broker_config(kGood + "tsm_root = \"tsm\"\n", "t")->tsm_root, "tsm");
+  EXPECT_FALSE(parse_broker_config(kGood, "t")->attester.has_value());
+  const auto attested = parse_broker_config(kGood + "tsm_root = \"tsm\"\n", "t");
+  ASSERT_TRUE(attested->attester.has_value());
+  EXPECT_EQ(attested->attester->tsm_root, "tsm");
+  EXPECT_EQ(attested->attester->attester, AttesterKind::kConfigfsTsm);
+  EXPECT_EQ(parse_broker_config(kGood + "attester = \"auto\"\n", "t")->attester->attester,
+            AttesterKind::kAuto);
+  EXPECT_FALSE(parse_broker_config(kGood + "tpm = \"/dev/tpm0\"\n", "t"));
   const auto owners = [](int n) {
     std::string out = "format = \"ensconce-broker/1\"\nowner_keys = [";
     for (int i = 0; i < n; ++i) {

@@ -136,9 +136,7 @@ Result<WorkerConfig> read_config(const json::Value& root) {
   }
   ENSC_TRY(read_listeners(fields, out));
   ENSC_TRY(read_oblivious(fields, out));
-  ENSC_TRY_ASSIGN(const json::Value* tsm, fields.take("tsm_root"));
-  ENSC_TRY_ASSIGN(const std::string tsm_root, tsm->as_text("tsm_root"));
-  out.tsm_root = tsm_root;
+  ENSC_TRY_ASSIGN(out.attester, read_attester_settings(fields));
   ENSC_TRY_ASSIGN(const json::Value* broker, fields.take("broker"));
   ENSC_TRY(read_broker(*broker, out));
   ENSC_TRY_ASSIGN(const json::Value* owners, fields.take("owner_keys"));

@@ -59,7 +59,7 @@ TEST(WorkerConfig, ReadsEveryKey) {
   const WorkerConfig config = parse_worker_config(good(), "worker.toml").value();
   EXPECT_EQ(config.listen.address, "127.0.0.1");
   EXPECT_EQ(config.listen.port, 8443);
-  EXPECT_EQ(config.tsm_root, "tsm");
+  EXPECT_EQ(config.attester.tsm_root, "tsm");
   EXPECT_EQ(config.epoch, std::chrono::seconds(60));
   EXPECT_EQ(config.broker_url.port, 7001);
   EXPECT_EQ(config.owner_keys.size(), 1U);
@@ -105,7 +105,7 @@ TEST(WorkerConfig, RejectsUnknownKeys) {
 
 TEST(WorkerConfig, RejectsMissingKeys) {
   for (const std::string key :
-       {"format", "listen", "tsm_root", "owner_keys", "url", "key", "tls_pin", "bundle"}) {
+       {"format", "listen", "owner_keys", "url", "key", "tls_pin", "bundle"}) {
     std::string text = "\n" + good();
     const std::string from = "\n" + key + " = ";
     const std::size_t at = text.find(from);

@@ -12,8 +12,8 @@ struct SnpRequest {
   const ByteArray<64>& report_data;
   std::uint32_t level;  // VMPL
 };
-// snp_evidence takes a report and a certificate table, which may be empty. kBadAnswer, kWrongReport,
-// kWrongLevel.
+// snp_evidence takes a report and a certificate table, which may be empty. kBadAnswer,
+// kWrongReport, kWrongLevel.
 Result<HardwareEvidence> snp_evidence(ByteView report, ByteView cert_table,
                                       const SnpRequest& asked);
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ensconce/crypto/keys.h"
 #include "ensconce/keybroker/error.h"
+#include "ensconce/tee/settings.h"
 
 namespace ensconce {
 
@@ -16,7 +18,7 @@ struct BrokerConfig {
   std::string state;  // directory; empty: named on the command line
   std::vector<Ed25519PublicKey> owner_keys;
   std::uint64_t lease_seconds = 3600;
-  std::string tsm_root;              // where configfs-tsm is; empty: the broker shows no evidence
+  std::optional<AttesterSettings> attester;  // nothing: the broker shows no evidence
   Sha256Digest deployment_digest{};  // of what nobody pins, for the statement
 };
 

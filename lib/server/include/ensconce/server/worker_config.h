@@ -10,6 +10,7 @@
 #include "ensconce/crypto/keys.h"
 #include "ensconce/net/http.h"
 #include "ensconce/ohttp/binary_http.h"
+#include "ensconce/tee/settings.h"
 
 namespace ensconce {
 
@@ -29,7 +30,7 @@ struct WorkerConfig {
   std::optional<ListenAddress> listen_sealed;  // no TLS; evidence and sealed requests alone
   Padding padding = Padding::none();
   hpke::Kem ohttp_kem = hpke::Kem::kX25519;
-  std::filesystem::path tsm_root;
+  AttesterSettings attester;
   Url broker_url;
   Ed25519PublicKey broker_key;
   ByteArray<32> broker_tls_pin{};
