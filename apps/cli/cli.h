@@ -32,6 +32,7 @@ struct Registrar {
 
 void register_model_commands(Registrar registrar);     // ensconce model seal|inspect|verify
 void register_evidence_commands(Registrar registrar);  // ensconce evidence show|verify
+void register_measure_commands(Registrar registrar);   // ensconce measure sgx
 void register_policy_commands(Registrar registrar);    // ensconce policy init|check|diff
 void register_key_commands(Registrar registrar);       // ensconce key generate|show
 void register_broker_commands(Registrar registrar);    // ensconce broker …

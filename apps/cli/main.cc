@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   register_model_commands(registrar);
   register_broker_commands(registrar);
   register_evidence_commands(registrar);
+  register_measure_commands(registrar);
   register_policy_commands(registrar);
   register_infer_commands(registrar);
   register_proxy_commands(registrar);

@@ -55,6 +55,8 @@ CodeInfo error_info(EvidenceError code) {
       return {"event_log.form", kInvalid, Stage::kForm};
     case EvidenceError::kRaTls:
       return {"ratls.form", kInvalid, Stage::kForm};
+    case EvidenceError::kSigstruct:
+      return {"sgx.form.sigstruct", kInvalid, Stage::kForm};
     case EvidenceError::kSevReport:
       return {"sev.unsupported", Kind::kUnsupported, Stage::kForm};
     case EvidenceError::kCertTable:

@@ -31,6 +31,7 @@ enum class EvidenceError : std::uint8_t {
   kAzureTpmQuote,
   kEventLog,
   kRaTls,      // a certificate with evidence in it
+  kSigstruct,  // what an enclave is signed with
   kSevReport,  // a SEV or SEV-ES report, which no guest asked for
   kCertTable,
   kStatement,
