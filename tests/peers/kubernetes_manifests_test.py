@@ -7,7 +7,10 @@ The schemas are those that kubernetes-validate (PyPI) carries: nothing is fetche
 what a schema cannot know: that names, ports and paths in one manifest are those of the others and of the
 worker.toml in them, and that the worker takes that file.
 
-Exits 77, aloud, where the `kubernetes-validate` package (PyPI) cannot be imported.
+Exits 77, aloud, where the `kubernetes-validate` package (PyPI) cannot be imported. Tried with 1.37.0:
+
+    python3 -m venv .cache/peers/kubernetes
+    .cache/peers/kubernetes/bin/pip install kubernetes-validate==1.37.0
 """
 
 from __future__ import annotations
