@@ -1,11 +1,16 @@
 """The Gramine manifest templates render, parse, and say what deploy/gramine/README.md promises.
 
-No Gramine is asked here; keys are held against the list of its manual, version 1.9.
+    gramine_manifests.py --bin DIR
+
+No Gramine is asked here; keys are held against the list of its manual, version 1.9. The configurations beside
+the templates are read by the shipped programs.
 """
 
+import argparse
 import pathlib
 import subprocess
 import sys
+import tempfile
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -79,7 +84,33 @@ def check_manifest(name, manifest):
         assert part == "/lib" or part.startswith("/usr/lib/")
 
 
+def mounted(manifest, path):
+    return any(path.startswith(mount["path"] + "/") or path == mount["path"]
+               for mount in manifest["fs"]["mounts"])
+
+
+def check_config(name, manifest, bin_dir):
+    """Its program takes the configuration, and each path in it is one the manifest mounts."""
+    path = GRAMINE / f"{name}.toml"
+    config = tomllib.loads(path.read_text())
+    assert config["gramine_root"] == "/dev/attestation" and config["attester"] == "gramine"
+    named = [config["endorsements"]]
+    named += [model["bundle"] for model in config.get("model", [])]
+    named += [config["state"]] if "state" in config else []
+    assert all(mounted(manifest, one) for one in named), named
+    program = [bin_dir / f"ensconce-{name}", "--check", "--config"]
+    done = subprocess.run([*program, path], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as wrong:
+        wrong.write(path.read_text().replace("gramine_root", "gramine_rot"))
+        wrong.flush()
+        assert subprocess.run([*program, wrong.name], check=False, capture_output=True).returncode == 2
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", default=ROOT / "build" / "dev" / "bin", type=pathlib.Path)
+    arguments = parser.parse_args()
     for name in ("worker", "broker"):
         template = GRAMINE / f"ensconce-{name}.manifest.template"
         values = VALUES | OWN[name]
@@ -88,6 +119,7 @@ def main():
         same_as_jinja(template, values, done.stdout)
         manifest = tomllib.loads(done.stdout)
         check_manifest(name, manifest)
+        check_config(name, manifest, arguments.bin)
         assert render(template, VALUES).returncode != 0, "a variable is missing"
         assert render(template, values | {"more": "x"}).returncode != 0, "a variable too many"
         print(f"{template.name}: {len(manifest['fs']['mounts'])} mounts, as the README says")
