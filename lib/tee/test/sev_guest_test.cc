@@ -8,6 +8,7 @@
 
 #include "ensconce/attestation/evidence/cert_table.h"
 #include "ensconce/attestation/evidence/snp_report.h"
+#include "sev_guest/device.h"
 
 namespace ensconce {
 namespace {
@@ -22,7 +23,7 @@ ByteArray<64> asked() {
 struct Said {
   int error = 0;
   std::uint32_t vmm = 0;
-  std::uint32_t firmware = 0;
+  std::uint32_t firmware = 0xff;  // the driver's mark: nobody was called
 };
 
 // A driver that behaves, but for what a test tells it to say.
@@ -31,10 +32,12 @@ struct FakeDriver {
   std::deque<Said> plain;
   int open_error = 0;
   Bytes certificates = Bytes(24, 0);  // an empty table
+  std::size_t most_room = kMaxCertTable;
   std::uint32_t status = 0;
   std::uint32_t size = kSnpReportLen;
   std::uint32_t level = 0;
   bool other_report_data = false;
+  std::uint32_t mark_on_success = 0;
   int opened = 0;
   int closed = 0;
   int extended_calls = 0;
@@ -64,6 +67,10 @@ class FakeDevice final : public SevGuestDevice {
     ++driver_.extended_calls;
     return answer(request, driver_.extended, [&] {
       auto* extended = reinterpret_cast<snp_ext_report_req*>(request.req_data);
+      if (extended->certs_len > driver_.most_room || extended->certs_len % 4096 != 0) {
+        request.fw_error = 0xff;
+        return EINVAL;
+      }
       if (extended->certs_len < driver_.certificates.size()) {
         extended->certs_len = static_cast<std::uint32_t>(driver_.certificates.size());
         request.vmm_error = SNP_GUEST_VMM_ERR_INVALID_LEN;
@@ -88,7 +95,8 @@ class FakeDevice final : public SevGuestDevice {
     request.fw_error = said.firmware;
     return said.error;
   }
-  int respond(const snp_guest_request_ioctl& request, const snp_report_req& asked) {
+  int respond(snp_guest_request_ioctl& request, const snp_report_req& asked) {
+    request.fw_error = driver_.mark_on_success;
     SnpReport report;
     report.vmpl = driver_.level;
     EXPECT_EQ(asked.vmpl, 0U);
@@ -138,6 +146,16 @@ TEST_F(SevGuest, MakesRoomForTheCertificatesThatTheHostHas) {
   EXPECT_EQ(driver_.extended_calls, 2);
 }
 
+TEST_F(SevGuest, TakesTheReportAloneWhereTheDriverHasNoRoomForTheCertificates) {
+  driver_.certificates = Bytes(20'000, 0);
+  driver_.most_room = 16'384;
+  const auto evidence = attest();
+  ASSERT_TRUE(evidence) << evidence.error().to_string();
+  EXPECT_EQ(evidence->missing.size(), 4U);
+  EXPECT_EQ(driver_.extended_calls, 2);
+  EXPECT_EQ(driver_.plain_calls, 1);
+}
+
 TEST_F(SevGuest, TakesTheReportAloneWhereTheHostsCertificatesAreOutOfBounds) {
   driver_.certificates = Bytes(kMaxCertTable + 4096, 0);
   const auto evidence = attest();
@@ -147,14 +165,16 @@ TEST_F(SevGuest, TakesTheReportAloneWhereTheHostsCertificatesAreOutOfBounds) {
 }
 
 TEST_F(SevGuest, TakesTheReportAloneWhereTheHostDoesNotKnowTheExtendedOne) {
-  driver_.extended = {{ENOTTY, 0, 0}};
+  driver_.extended = {{ENOTTY}};
   ASSERT_TRUE(attest());
   EXPECT_EQ(driver_.plain_calls, 1);
 }
 
 TEST_F(SevGuest, TriesAgainWhenTheDeviceIsBusyOrTheHostThrottles) {
-  for (const Said& said : {Said{EBUSY, 0, 0}, Said{EAGAIN, 0, 0}, Said{EINTR, 0, 0},
-                           Said{EIO, SNP_GUEST_VMM_ERR_BUSY, 0}}) {
+  const std::uint32_t none = ~0U;  // the mark of later kernels fills both
+  for (const Said& said :
+       {Said{EBUSY}, Said{EAGAIN}, Said{EINTR}, Said{EBUSY, 0, 0}, Said{EBUSY, none, none},
+        Said{EIO, SNP_GUEST_VMM_ERR_BUSY, 0}, Said{EAGAIN, SNP_GUEST_VMM_ERR_BUSY, 0}}) {
     slept_ = Millis(0);
     driver_.extended = {said, said, said};
     EXPECT_TRUE(attest());
@@ -170,12 +190,12 @@ TEST_F(SevGuest, GivesUpWhenTheHostThrottlesForGood) {
 }
 
 TEST_F(SevGuest, NamesWhatFirmwareAndHostRefuse) {
-  driver_.extended = {{EIO, 0, 0x1d}};
-  driver_.plain = {{EIO, 0, 0x1d}};
+  driver_.extended = {{EIO, 0, 0x27}};
+  driver_.plain = {{EIO, 0, 0x27}};
   const auto refused = attest();
   ASSERT_FALSE(refused);
   EXPECT_TRUE(refused.error().is(TeeError::kFirmware));
-  EXPECT_NE(refused.error().to_string().find("0x0000001d (INVALID_KEY)"), std::string::npos);
+  EXPECT_NE(refused.error().to_string().find("0x00000027 (INVALID_KEY)"), std::string::npos);
   driver_.extended = {{EIO, 7, 0}};
   driver_.plain = {{EIO, 7, 0}};
   expect_error(TeeError::kFirmware);
@@ -211,9 +231,29 @@ TEST_F(SevGuest, SaysWhenThereIsNoDeviceOrItIsClosedToThisProcess) {
 }
 
 TEST_F(SevGuest, SaysWhenTheDeviceFails) {
-  driver_.extended = {{EIO, 0, 0}};
-  driver_.plain = {{EIO, 0, 0}};
+  driver_.extended = {{EIO}};
+  driver_.plain = {{EIO}};
   expect_error(TeeError::kIo);
+}
+
+TEST_F(SevGuest, SaysWhatADriverThatLostItsKeyNeeds) {
+  driver_.extended = {{ENOTTY}};
+  driver_.plain = {{ENOTTY, ~0U, ~0U}};
+  const auto evidence = attest();
+  ASSERT_FALSE(evidence);
+  EXPECT_TRUE(evidence.error().is(TeeError::kIo));
+  EXPECT_NE(evidence.error().remedy().find("restart the virtual machine"), std::string::npos);
+}
+
+// Drivers before Linux 6.3 leave their mark where it is when all went well.
+TEST_F(SevGuest, AcceptsASuccessWhateverIsInTheErrorFields) {
+  driver_.mark_on_success = 0xff;
+  EXPECT_TRUE(attest());
+}
+
+TEST_F(SevGuest, RejectsASuccessThatAnsweredNothing) {
+  driver_.extended = {{0}};
+  expect_error(TeeError::kBadAnswer);
 }
 
 // What opens the real one: a path that is no such device answers by errno, and nothing hangs.

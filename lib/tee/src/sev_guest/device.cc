@@ -1,3 +1,5 @@
+#include "device.h"
+
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
@@ -5,7 +7,6 @@
 #include <utility>
 
 #include "ensconce/base/file.h"
-#include "ensconce/tee/sev_guest.h"
 
 namespace ensconce {
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <linux/sev-guest.h>
-
 #include <filesystem>
 #include <memory>
 
@@ -9,24 +7,7 @@
 
 namespace ensconce {
 
-// SevGuestDevice is /dev/sev-guest as Linux offers it (Documentation/virt/coco/sev-guest.rst), one
-// method an ioctl. The kernel's own structures go through it unchanged, so that what stands in for
-// it in tests is the driver and nothing of ours. Each returns an errno, 0 for success; `request`
-// then has what firmware and host said, as it also has after EIO.
-class SevGuestDevice {
- public:
-  SevGuestDevice() = default;
-  virtual ~SevGuestDevice() = default;
-  SevGuestDevice(const SevGuestDevice&) = delete;
-  SevGuestDevice& operator=(const SevGuestDevice&) = delete;
-
-  // open is done before each request, close after it.
-  virtual int open() = 0;
-  virtual void close() = 0;
-  virtual int get_report(snp_guest_request_ioctl& request) = 0;      // SNP_GET_REPORT
-  virtual int get_ext_report(snp_guest_request_ioctl& request) = 0;  // SNP_GET_EXT_REPORT
-};
-std::unique_ptr<SevGuestDevice> make_sev_guest_device(std::filesystem::path path);
+class SevGuestDevice;  // the ioctls, in the kernel's structures; src/sev_guest/device.h
 
 // SevGuestProvider gets SEV-SNP evidence by the ioctls of /dev/sev-guest, for kernels without
 // configfs-tsm: the extended report, with the host's certificates; where the host has none to give,
@@ -38,6 +19,7 @@ class SevGuestProvider final : public EvidenceProvider {
 
   explicit SevGuestProvider(std::filesystem::path path);
   SevGuestProvider(std::unique_ptr<SevGuestDevice> device, Sleeper sleep);
+  ~SevGuestProvider() override;
 
   Result<HardwareEvidence> attest(const ByteArray<64>& report_data) override;
   [[nodiscard]] std::string name() const override { return "sev-guest"; }
