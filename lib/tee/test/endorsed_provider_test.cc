@@ -111,6 +111,17 @@ TEST_F(Endorsed, RefusesADirectoryThatCannotBeReadOrHoldsTooMuch) {
   EXPECT_TRUE(with(bare).error().is(TeeError::kEndorsements));
 }
 
+TEST_F(Endorsed, HandsOverNoMoreThanADocumentTakes) {
+  const SnpPki chip = made_chip(random_);
+  const HardwareEvidence bare{{"tdx", {}}, {}, {}};
+  for (std::size_t i = 0; i < kMaxEndorsementItems; ++i) {
+    file("list" + std::to_string(i), chip.crl_der(kNow + Millis(3'600'000) * static_cast<int>(i)));
+  }
+  EXPECT_EQ(with(bare)->endorsements.size(), kMaxEndorsementItems);
+  file("one-more", chip.crl_der(kNow - Millis(3'600'000)));
+  EXPECT_TRUE(with(bare).error().is(TeeError::kEndorsements));
+}
+
 TEST_F(Endorsed, PassesOnWhatTheDeviceSays) {
   EXPECT_TRUE(with(Error(TeeError::kBusy, "busy")).error().is(TeeError::kBusy));
 }

@@ -8,9 +8,9 @@
 
 namespace ensconce {
 
-// What an evidence document has room for beside the evidence.
+// What an evidence document, and a request for a key, have room for beside the evidence.
 inline constexpr std::size_t kMaxEndorsementBytes = std::size_t{160} * 1024;
-inline constexpr std::size_t kMaxEndorsementItems = 64;
+inline constexpr std::size_t kMaxEndorsementItems = 16;
 
 // EndorsedProvider puts the endorsements of a directory beside another provider's evidence:
 // certificates, revocation lists, Intel's TCB info and identities, which its device does not hand
