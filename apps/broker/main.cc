@@ -163,8 +163,9 @@ Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, 
 }
 
 Result<void> run(const Arguments& arguments) {
-  const SystemClock clock;
-  SystemRandom random;
+  // A device that hangs keeps a thread, which borrows these, until the process ends.
+  static const SystemClock clock;
+  static SystemRandom random;
   if (arguments.init) {
     if (arguments.state.empty()) {
       return Error(BaseError::kInvalidArgument, "init needs --state DIR");

@@ -85,8 +85,9 @@ Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& conf
 }
 
 Result<void> serve(const WorkerConfig& config) {
-  const SystemClock clock;
-  SystemRandom random;
+  // A device that hangs keeps a thread, which borrows these, until the process ends.
+  static const SystemClock clock;
+  static SystemRandom random;
   ENSC_TRY_ASSIGN(const std::unique_ptr<EvidenceProvider> provider,
                   make_evidence_provider(config.attester, clock, random, log_info));
   ENSC_TRY_ASSIGN(ExpectedBroker expected, expected_broker(config));

@@ -1,10 +1,13 @@
 #include "ensconce/tee/detect.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
+#include "device_error.h"
 #include "ensconce/tee/azure_vtpm.h"
 #include "ensconce/tee/configfs_tsm.h"
 #include "ensconce/tee/endorsed_provider.h"
@@ -28,15 +31,34 @@ AttesterFinding look(AttesterKind kind, const fs::path& path, std::string remedy
   return {kind, false, path.string() + ": " + why, std::move(remedy)};
 }
 
+// The directory is there as soon as the kernel knows configfs-tsm; that a guest driver serves it
+// shows when a request is made, which without one is ENXIO. Nothing is read: that could take long.
+AttesterFinding look_for_tsm(const fs::path& root) {
+  AttesterFinding out = look(AttesterKind::kConfigfsTsm, root / "report",
+                             "for SEV-SNP and TDX guests: Linux 6.7 or later, the guest driver "
+                             "(modprobe sev-guest, or tdx-guest), configfs mounted");
+  if (!out.there) {
+    return out;
+  }
+  const std::unique_ptr<TsmTree> tree = make_tsm_tree(root);
+  const int error = tree->make("ensconce-probe-" + std::to_string(getpid()));
+  if (error == 0) {
+    remove_request(*tree, real_sleeper());
+  } else if (internal::is_absent(error)) {
+    out.there = false;
+    out.found += ": no guest driver serves it";
+    out.remedy = "for SEV-SNP and TDX guests: modprobe sev-guest, or tdx-guest";
+  }
+  return out;  // of any other error the request for evidence tells, by its own code
+}
+
 AttesterFinding look_for(AttesterKind kind, const AttesterSettings& settings) {
   switch (kind) {
     case AttesterKind::kGramine:
       return look(kind, settings.gramine_root / "attestation_type",
                   "for SGX: start in an enclave, with gramine-sgx");
     case AttesterKind::kConfigfsTsm:
-      return look(kind, settings.tsm_root / "report",
-                  "for SEV-SNP and TDX guests: Linux 6.7 or later, the guest driver (modprobe "
-                  "sev-guest, or tdx-guest), configfs mounted");
+      return look_for_tsm(settings.tsm_root);
     case AttesterKind::kSevGuest:
       return look(kind, settings.sev_guest,
                   "for SEV-SNP guests of older kernels: modprobe sev-guest");

@@ -70,6 +70,22 @@ TEST_F(Detect, ChoosesInItsOrderAndSaysWhy) {
   EXPECT_EQ(detect_attester(settings_).chosen, AttesterKind::kGramine);
 }
 
+TEST_F(Detect, LeavesNothingInTheTreeItLookedAt) {
+  fs::create_directories(root_ / "tsm/report");
+  EXPECT_EQ(detect_attester(settings_).chosen, AttesterKind::kConfigfsTsm);
+  EXPECT_TRUE(fs::is_empty(root_ / "tsm/report"));
+}
+
+// As on a kernel that knows configfs-tsm where no guest driver serves it: no request can be made.
+TEST_F(Detect, ATreeThatNobodyServesIsNotThere) {
+  fs::create_directories(root_ / "tsm");
+  file("sev-guest");
+  std::ofstream(root_ / "tsm/report") << "no directory, so that making a request fails";
+  const Detection detection = detect_attester(settings_);
+  EXPECT_EQ(detection.chosen, AttesterKind::kSevGuest);
+  EXPECT_THAT(detection.findings[1].found, HasSubstr("no guest driver"));
+}
+
 TEST_F(Detect, ATpmAloneIsNoConfidentialVm) {
   file("tpm");
   EXPECT_FALSE(detect_attester(settings_).chosen);

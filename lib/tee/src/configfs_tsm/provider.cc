@@ -94,25 +94,8 @@ Result<HardwareEvidence> ConfigfsTsmProvider::request(const ByteArray<64>& repor
     return no_device(error);
   }
   auto evidence = exchange(report_data);
-  remove();
+  remove_request(*tree_, sleep_);
   return evidence;
-}
-
-void ConfigfsTsmProvider::remove() {
-  Millis pause{1};
-  for (int attempt = 1;; ++attempt) {
-    const int error = tree_->remove();
-    if (error == 0 || error == ENOENT) {
-      return;
-    }
-    if ((!may_pass(error) && error != ENOTEMPTY) || attempt == kAttempts) {
-      log_warning("configfs-tsm: a request directory could not be removed: " +
-                  std::generic_category().message(error));
-      return;
-    }
-    sleep_(pause);
-    pause = std::min(pause * 2, kLongestPause);
-  }
 }
 
 Result<HardwareEvidence> ConfigfsTsmProvider::exchange(const ByteArray<64>& report_data) {

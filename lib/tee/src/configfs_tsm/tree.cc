@@ -5,13 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <string>
+#include <system_error>
 #include <utility>
 
+#include "../device_error.h"
 #include "ensconce/base/file.h"
+#include "ensconce/base/log.h"
 
 namespace ensconce {
 
@@ -132,6 +136,25 @@ class PosixTsmTree final : public TsmTree {
 
 std::unique_ptr<TsmTree> make_tsm_tree(std::filesystem::path root, Millis answer_limit) {
   return std::make_unique<PosixTsmTree>(std::move(root), answer_limit);
+}
+
+void remove_request(TsmTree& tree, const Sleeper& sleep) {
+  constexpr int kAttempts = 8;
+  constexpr Millis kLongestPause{200};
+  Millis pause{1};
+  for (int attempt = 1;; ++attempt) {
+    const int error = tree.remove();
+    if (error == 0 || error == ENOENT) {
+      return;
+    }
+    if ((!internal::may_pass(error) && error != ENOTEMPTY) || attempt == kAttempts) {
+      log_warning("configfs-tsm: a request directory could not be removed: " +
+                  std::generic_category().message(error));
+      return;
+    }
+    sleep(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
 }
 
 }  // namespace ensconce

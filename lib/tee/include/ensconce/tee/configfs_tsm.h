@@ -47,7 +47,6 @@ class ConfigfsTsmProvider final : public EvidenceProvider {
   Result<std::uint32_t> ask_for_own_level();
   Result<void> expect_own_writes_alone();
   Result<void> write_inblob(const ByteArray<64>& report_data);
-  void remove();
 
   std::unique_ptr<TsmTree> tree_;
   const Clock& clock_;

@@ -31,7 +31,8 @@ struct Detection {
   [[nodiscard]] std::string why() const;
 };
 
-// detect_attester looks for interfaces where the settings say they are; it asks for no evidence.
+// detect_attester looks for interfaces where the settings say they are; it asks for no evidence (of
+// configfs-tsm it makes and removes an empty request, as without a guest driver that cannot be).
 // Inside an SGX enclave nothing else can be, so Gramine comes first; then configfs-tsm, which
 // serves SEV-SNP and TDX alike; /dev/sev-guest of older kernels; and Azure's vTPM, since many
 // machines have a TPM: it counts when it holds the paravisor's report.

@@ -6,6 +6,7 @@
 
 #include "ensconce/base/bytes.h"
 #include "ensconce/base/clock.h"
+#include "ensconce/tee/provider.h"
 
 namespace ensconce {
 
@@ -44,5 +45,9 @@ class TsmTree {
 // `answer_limit`, so that a root which is no device cannot hang the caller.
 std::unique_ptr<TsmTree> make_tsm_tree(std::filesystem::path root,
                                        Millis answer_limit = Millis(10'000));
+
+// remove_request removes with some patience what make made, and warns in the log where it cannot:
+// others may hold the directory for a moment.
+void remove_request(TsmTree& tree, const Sleeper& sleep);
 
 }  // namespace ensconce
