@@ -76,7 +76,7 @@ PlatformAdvice snp(const MachineFacts& facts) {
   PlatformAdvice out{"snp", "AMD SEV-SNP", Readiness::kNotHere, {}, {}};
   if (is_on(facts, "kvm_amd/parameters/sev_snp")) {
     out.found.emplace_back("this machine can start SEV-SNP guests (kvm_amd, sev_snp)");
-    out.missing.push_back({"a guest to run the worker in", "docs/deploy/snp.md"});
+    out.missing.push_back({"a guest to run the worker in", "docs/deploy/snp-host.md"});
     return out;
   }
   const bool device = there(facts, kSevGuest);
@@ -106,7 +106,7 @@ PlatformAdvice snp(const MachineFacts& facts) {
          "memory is encrypted and measured",
          is_guest(facts) ? "start the VM as a confidential one; then "
                            "modprobe sev-guest"
-                         : "docs/deploy/snp.md, for the host"});
+                         : "docs/deploy/snp-host.md, for the host"});
   }
   return out;
 }
@@ -115,7 +115,7 @@ PlatformAdvice tdx(const MachineFacts& facts) {
   PlatformAdvice out{"tdx", "Intel TDX", Readiness::kNotHere, {}, {}};
   if (is_on(facts, "kvm_intel/parameters/tdx")) {
     out.found.emplace_back("this machine can start TDX guests (kvm_intel, tdx)");
-    out.missing.push_back({"a guest to run the worker in", "docs/deploy/tdx.md"});
+    out.missing.push_back({"a guest to run the worker in", "docs/deploy/tdx-host.md"});
     return out;
   }
   const bool guest = facts.flags.contains("tdx_guest") || there(facts, kTdxGuest);

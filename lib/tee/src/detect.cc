@@ -65,7 +65,7 @@ AttesterFinding look_for(AttesterKind kind, const AttesterSettings& settings) {
     case AttesterKind::kAzureVtpm: {
       const Result<void> holds = probe_azure_vtpm(settings.tpm);
       return {kind, holds.has_value(),
-              settings.tpm.string() + (holds ? "" : ": " + holds.error().to_string()),
+              settings.tpm.string() + (holds ? "" : ": " + holds.error().detail()),
               holds ? "" : "for Azure: a confidential VM on AMD, and group tss for this user"};
     }
     case AttesterKind::kAuto:
