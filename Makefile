@@ -17,7 +17,7 @@ ENSCONCE_MODELS ?= $(ENSCONCE_CACHE)/models
 export ENSCONCE_CACHE ENSCONCE_MODELS
 CTEST := ctest --output-on-failure --no-tests=error -j $(TEST_JOBS)
 
-.PHONY: help demo test test-asan test-tsan bench fuzz soak format lint clean
+.PHONY: help demo test test-asan test-tsan package test-package bench fuzz soak format lint clean
 
 help:
 	@printf '%s\n' \
@@ -25,6 +25,8 @@ help:
 	  'make test              every test; what cannot run here is listed as skipped' \
 	  'make test-asan         the same under AddressSanitizer and UndefinedBehaviorSanitizer' \
 	  'make test-tsan         the same under ThreadSanitizer' \
+	  'make package           Debian packages and the worker as an OCI image, in build/package' \
+	  'make test-package      the same, installed, upgraded, removed and started in folders of their own' \
 	  'make bench             every measurement; BENCH=name for one; results in build/bench' \
 	  'make fuzz SECONDS=60   every fuzz target for that long, with clang, and the lines they reach;' \
   '                       TARGET=name for one' \
@@ -42,7 +44,7 @@ demo:
 test:
 	@setup/setup.sh build
 	@setup/build.sh dev
-	@$(CTEST) --test-dir build/dev </dev/null
+	@$(CTEST) --test-dir build/dev -LE '^package$$' </dev/null
 
 test-asan:
 	@setup/setup.sh build
@@ -53,6 +55,18 @@ test-tsan:
 	@setup/setup.sh build
 	@setup/build.sh tsan
 	@$(CTEST) --test-dir build/tsan </dev/null
+
+# What ships has no developer's part; the simulator, which is nothing else, is of another build.
+package:
+	@setup/setup.sh build
+	@setup/build.sh release ensconce ensconce-worker ensconce-broker
+	@setup/build.sh bench ensconce-sim
+	@packaging/build
+
+test-package: package
+	@setup/setup.sh packaging
+	@setup/build.sh dev ensconce-worker ensconce-broker
+	@$(CTEST) --test-dir build/dev -L '^package$$' </dev/null
 
 bench:
 	@setup/setup.sh build

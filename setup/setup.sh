@@ -18,6 +18,7 @@ usage() {
   cat <<'HELP'
 Usage: setup/setup.sh build       install what is missing (again at once if nothing is)
        setup/setup.sh tools       the same, and the packages of setup/debian-packages-dev.txt
+       setup/setup.sh packaging   the same, and those of setup/debian-packages-packaging.txt
        setup/setup.sh check       say what is missing or changed, and touch nothing
        setup/setup.sh --help
 
@@ -98,16 +99,20 @@ build() {
   say "setup: ready"
 }
 
-# tools adds what only linting, formatting and fuzzing need.
-tools() {
+# build_and LIST PURPOSE brings what build does, and the packages of one more list.
+build_and() {
   local missing=()
   build
-  skips_packages || mapfile -t missing < <(missing_packages "$here/debian-packages-dev.txt")
+  skips_packages || mapfile -t missing < <(missing_packages "$here/$1")
   if ((${#missing[@]} > 0)); then
-    say "setup: tools for linting and fuzzing are missing: ${missing[*]}"
+    say "setup: tools for $2 are missing: ${missing[*]}"
     install_packages "${missing[@]}"
   fi
 }
+
+tools() { build_and debian-packages-dev.txt "linting and fuzzing"; }
+
+packaging() { build_and debian-packages-packaging.txt "testing packages"; }
 
 check() {
   local missing=() found=0
@@ -133,11 +138,11 @@ check() {
 }
 
 case ${1:-} in
-  build | tools | check)
+  build | tools | packaging | check)
     (($# == 1)) || die 64 "$1 takes no further words; see --help"
     "$1"
     ;;
   -h | --help | help) usage ;;
   "") usage >&2; exit 64 ;;
-  *) die 64 "no such command: $1 (there are build, tools and check; see --help)" ;;
+  *) die 64 "no such command: $1 (there are build, tools, packaging and check; see --help)" ;;
 esac
