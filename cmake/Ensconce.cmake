@@ -20,7 +20,11 @@ target_compile_options(ensc_flags INTERFACE
 target_compile_definitions(ensc_flags INTERFACE ENSC_VERSION="${PROJECT_VERSION}")
 target_link_options(ensc_flags INTERFACE -Wl,-z,relro,-z,now -Wl,--as-needed)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  target_compile_options(ensc_flags INTERFACE -D_FORTIFY_SOURCE=2)
+  # ccache gives the compiler paths from the build folder: what ships is the same with it and without.
+  file(RELATIVE_PATH ensc_source_from_build ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+  string(REGEX REPLACE "/$" "" ensc_source_from_build "${ensc_source_from_build}")
+  target_compile_options(ensc_flags INTERFACE -D_FORTIFY_SOURCE=2
+    "-ffile-prefix-map=${ensc_source_from_build}=.")
 endif()
 if(ENSC_WERROR)
   target_compile_options(ensc_flags INTERFACE -Werror)
