@@ -140,22 +140,28 @@ def write_base(root, packages):
         "".join(f"deb {address} {suite} main\n" for address, suite in listed), encoding="ascii")
     if folder.apt("update", expect=None).returncode != 0:
         raise NoNetwork("apt-get update did not succeed in the folder")
-    place(folder, "older", packages)
-    folder.repository("older")
+    place_both(folder, packages)
     folder.apt("install", "--download-only", *NAMES)
-    shutil.rmtree(folder.path("srv/older"))
 
 
-def base(root, cache, packages, anew=False):
+def base(root, cache, packages):
+    """Fills the folder from the cache, or anew where what is cached no longer gives all we need."""
     archive = cache / "debootstrap" / f"{SUITE}.tar"
-    if archive.is_file() and not anew:
+    if archive.is_file():
         run("tar", "--extract", "--file", archive, "--directory", root, "--numeric-owner")
-        return
+        folder = Folder(root)
+        place_both(folder, packages)
+        if folder.apt("install", "--download-only", *NAMES, expect=None).returncode == 0:
+            return
+        say("what is cached is too old")
+        for path in root.iterdir():
+            run("rm", "-rf", "--one-file-system", path)
     write_base(root, packages)
     archive.parent.mkdir(parents=True, exist_ok=True)
     temporary = archive.with_suffix(".new")
     run("tar", "--create", "--file", temporary, "--directory", root, "--numeric-owner",
-        "--one-file-system", "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*", ".")
+        "--one-file-system", "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*", "--exclude=./srv/*",
+        ".")
     temporary.rename(archive)
 
 
@@ -171,6 +177,12 @@ def place(folder, name, packages):
             shutil.copyfile(path, where / path.name)
     with open(where / "Packages", "w", encoding="utf-8") as listing:
         listing.write(run("dpkg-scanpackages", "--multiversion", ".", cwd=where).stdout)
+
+
+def place_both(folder, packages):
+    place(folder, "older", packages)
+    place(folder, "newer", packages)
+    folder.repository("older")
 
 
 def mount(root):
@@ -215,6 +227,7 @@ def installed_as_it_should(folder, version):
 def files(folder):
     """{name: (owner, mode, bytes or None)} of the broker's state; the database changes when opened."""
     out = {}
+    expect(folder.path(STATE).is_dir(), f"/{STATE} is gone")
     for path in sorted(folder.path(STATE).iterdir()):
         info = path.stat()
         out[path.name] = (info.st_uid, oct(info.st_mode),
@@ -296,8 +309,6 @@ def a_worker_gets_its_key(folder, broker, store):
 
 def story(folder, packages, store):
     version = next(p.stem.split("_")[1] for p in packages.glob("ensconce-broker_*.deb"))
-    place(folder, "older", packages)
-    place(folder, "newer", packages)
     folder.repository("older")
     folder.apt("install", *NAMES)
     installed_as_it_should(folder, f"{version}~older")
@@ -355,10 +366,8 @@ def inside(root, packages, cache):
     for number, fixture in enumerate(older_store.fixtures()):
         folder = Folder(root)
         try:
-            if number:  # each from the beginning
-                shutil.rmtree(root / "srv")
-                (root / "srv").mkdir()
-                shutil.rmtree(root / "root" / "chip", ignore_errors=True)
+            if number:  # the simulated chip of one story is none of the next
+                shutil.rmtree(root / "root" / "chip")
             say(f"with the store of {fixture.name}")
             story(folder, packages, older_store.load(fixture))
         finally:
