@@ -1,8 +1,8 @@
 """What broker and worker ask of the kernel, the systemd units allow.
 
-Both serve under strace: a boot, a sealed model, an inference over each channel, an orderly stop. Every system call
-that succeeded must be in the unit's SystemCallFilter, every socket of an allowed family, and no memory both
-written and run. systemd says what its groups of calls hold. So a program that comes to need a call makes its
+Both serve under strace: a boot, a sealed model, an inference over each channel, an orderly stop. Every
+system call that succeeded must be in the unit's SystemCallFilter, every socket of an allowed family, and
+no memory both written and run. systemd says what its groups of calls hold. So a program that comes to need a call makes its
 unit's author think, here and not at a user's.
 
 Exit code 0 when so; 77 where strace, systemd-analyze or the models are missing (skipped aloud).

@@ -160,8 +160,8 @@ def base(root, cache, packages):
     archive.parent.mkdir(parents=True, exist_ok=True)
     temporary = archive.with_suffix(".new")
     run("tar", "--create", "--file", temporary, "--directory", root, "--numeric-owner",
-        "--one-file-system", "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*", "--exclude=./srv/*",
-        ".")
+        "--one-file-system", "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*",
+        "--exclude=./srv/*", ".")
     temporary.rename(archive)
 
 
