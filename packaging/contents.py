@@ -49,6 +49,7 @@ def service(kind):
         File(f"packaging/etc/{kind}.example.toml", f"etc/ensconce/{kind}.example.toml",
              conffile=True),
         document(name, "docs/packages.md"),
+        document(name, "docs/attesters.md"),
     )
 
 
