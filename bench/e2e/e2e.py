@@ -117,7 +117,7 @@ def latency(house, networks, rounds):
         story.broker, story.owner, served=story.models)
     plain = Plain(house, story.models)
     rows = [latency_of(house, story, plain, model, TASKS.get(model, ()), policy,
-                       max(20, rounds // 10) if model in SLOW else rounds)
+                       max(20, rounds // 25) if model in SLOW else rounds)
             for model in story.models]
     story.worker.stop()
     plain.process.stop()
