@@ -17,12 +17,27 @@ constexpr std::uint32_t kAllPcrs = 0xffffff;
 constexpr std::size_t kIndexLen = 2600;  // NV index 0x01400001: zeros behind the report
 constexpr int kRsaBits = 2048;
 
-json::Object jwk_of(const char* id, const char* operation, const RsaPrivateKey& key) {
+json::Object jwk_of(const char* id, const char* operation, ByteView modulus, ByteView exponent) {
   return {{"kid", id},
           {"key_ops", json::Array{operation}},
           {"kty", "RSA"},
-          {"e", base64url_encode(key.exponent())},
-          {"n", base64url_encode(key.modulus())}};
+          {"e", base64url_encode(exponent)},
+          {"n", base64url_encode(modulus)}};
+}
+
+json::Object jwk_of(const char* id, const char* operation, const RsaPrivateKey& key) {
+  return jwk_of(id, operation, key.modulus(), key.exponent());
+}
+
+std::string runtime_claims(json::Array keys, const std::string& vm_unique_id) {
+  return json::write(json::Object{
+      {"keys", std::move(keys)},
+      {"vm-configuration", json::Object{{"console-enabled", true},
+                                        {"secure-boot", true},
+                                        {"tpm-enabled", true},
+                                        {"vmUniqueId", vm_unique_id}}},
+      {"user-data", std::string(128, '0')},
+  });
 }
 
 }  // namespace
@@ -32,6 +47,12 @@ ByteArray<64> runtime_digest(const std::string& runtime_data) {
   ByteArray<64> out{};
   std::copy(digest.begin(), digest.end(), out.begin());
   return out;
+}
+
+std::string azure_runtime_data(ByteView ak_modulus, ByteView ak_exponent,
+                               const std::string& vm_unique_id) {
+  return runtime_claims(json::Array{jwk_of("HCLAkPub", "sign", ak_modulus, ak_exponent)},
+                        vm_unique_id);
 }
 
 AzureEvidence azure_evidence(const AzureVtpm& vtpm, const HclReport& report, ByteView extra_data) {
@@ -60,15 +81,9 @@ AzureVtpm AzureVtpm::generate() {
 }
 
 std::string AzureVtpm::runtime_data() const {
-  return json::write(json::Object{
-      {"keys", json::Array{jwk_of("HCLAkPub", "sign", state_->attestation_key),
-                           jwk_of("HCLEkPub", "encrypt", state_->endorsement_key)}},
-      {"vm-configuration", json::Object{{"console-enabled", true},
-                                        {"secure-boot", true},
-                                        {"tpm-enabled", true},
-                                        {"vmUniqueId", "53494D55-4C41-4445-8000-000000000000"}}},
-      {"user-data", std::string(128, '0')},
-  });
+  return runtime_claims(json::Array{jwk_of("HCLAkPub", "sign", state_->attestation_key),
+                                    jwk_of("HCLEkPub", "encrypt", state_->endorsement_key)},
+                        "53494D55-4C41-4445-8000-000000000000");
 }
 
 std::vector<ByteArray<32>> AzureVtpm::pcrs() const {

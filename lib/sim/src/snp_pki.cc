@@ -17,6 +17,7 @@ using std::chrono::hours;
 
 using sim_vendor::kDay;
 using sim_vendor::kYear;
+using sim_vendor::load_certificate;
 using sim_vendor::pem_of;
 
 constexpr std::string_view kArc = "1.3.6.1.4.1.3704.1.";
@@ -173,15 +174,6 @@ Result<void> SnpPki::save(const std::filesystem::path& dir) const {
 }
 
 namespace {
-
-Result<Certificate> load_certificate(const std::filesystem::path& path) {
-  ENSC_TRY_ASSIGN(const std::string text, read_text_file(path));
-  ENSC_TRY_ASSIGN(const std::vector<Certificate> certificates, Certificate::many_from_pem(text));
-  if (certificates.size() != 1) {
-    return Error(BaseError::kInvalidArgument, path.string() + " holds more than one certificate");
-  }
-  return certificates.front();
-}
 
 Result<std::string> text_member(json::Fields& fields, std::string_view name) {
   ENSC_TRY_ASSIGN(const json::Value* value, fields.take(name));

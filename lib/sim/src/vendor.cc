@@ -1,5 +1,6 @@
 #include "vendor.h"
 
+#include "ensconce/base/file.h"
 #include "ensconce/codec/base64.h"
 #include "ensconce/codec/der.h"
 
@@ -31,6 +32,15 @@ std::string pem_of(const Certificate& certificate) {
     out += '\n';
   }
   return out + "-----END CERTIFICATE-----\n";
+}
+
+Result<Certificate> load_certificate(const std::filesystem::path& path) {
+  ENSC_TRY_ASSIGN(const std::string text, read_text_file(path));
+  ENSC_TRY_ASSIGN(const std::vector<Certificate> certificates, Certificate::many_from_pem(text));
+  if (certificates.size() != 1) {
+    return Error(BaseError::kInvalidArgument, path.string() + " holds more than one certificate");
+  }
+  return certificates.front();
 }
 
 }  // namespace ensconce::sim_vendor

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <string>
 
 #include "ensconce/crypto/x509.h"
@@ -16,5 +17,7 @@ CertificateBuilder& organisation(CertificateBuilder& builder, std::string unit);
 // mark adds the extension by which a verifier tells a simulated root from a private one.
 void mark(CertificateBuilder& root);
 std::string pem_of(const Certificate& certificate);
+// load_certificate reads a file of one certificate, PEM.
+Result<Certificate> load_certificate(const std::filesystem::path& path);
 
 }  // namespace ensconce::sim_vendor

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,11 @@ struct IntelPkiOptions {
 class IntelPki {
  public:
   static IntelPki generate(const IntelPkiOptions& options, Random& random, Instant now);
+  // save writes certificates and keys (mode 0600) into `dir`, which must exist. load gives back the
+  // same vendor and platform, with the options that shape a platform; those that break one are not
+  // kept.
+  [[nodiscard]] Result<void> save(const std::filesystem::path& dir) const;
+  static Result<IntelPki> load(const std::filesystem::path& dir);
   ~IntelPki();
   IntelPki(IntelPki&&) noexcept;
   IntelPki& operator=(IntelPki&&) noexcept;
