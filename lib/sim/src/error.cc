@@ -20,6 +20,10 @@ CodeInfo error_info(SimError code) {
       return {"sim.start", Kind::kInternal, Stage::kSystem};
     case SimError::kForeignCode:
       return {"sim.foreign_code", Kind::kRejected, Stage::kSystem};
+    case SimError::kFault:
+      return {"sim.fault", Kind::kInvalidInput, Stage::kUsage};
+    case SimError::kVtpm:
+      return {"sim.vtpm", Kind::kUnavailable, Stage::kSystem};
   }
   return {"sim.unknown", Kind::kInternal, Stage::kSystem};
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,8 +12,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <map>
-#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -23,10 +23,6 @@ namespace ensconce {
 
 namespace {
 
-// Inode numbers: 1 the root, 2 `report`; a request has a multiple of 16, its attributes follow it.
-constexpr fuse_ino_t kRoot = FUSE_ROOT_ID;
-constexpr fuse_ino_t kReport = 2;
-constexpr fuse_ino_t kStep = 16;
 constexpr std::size_t kMaxHandles = 256;
 
 std::string g_fuse_said;  // what libfuse reported last; only its callback has no context
@@ -38,168 +34,49 @@ void remember_message(fuse_log_level /*level*/, const char* format, va_list argu
   g_fuse_said.erase(g_fuse_said.find_last_not_of(" \n") + 1);
 }
 
-// FuseTree answers the kernel from one thread, so its maps need no lock.
-class FuseTree {
- public:
-  FuseTree(TsmDevice& device, const ProcessGate& gate) : device_(device), gate_(gate) {}
-
-  // Everything but looking at the root is for the started process alone.
-  bool admits(fuse_req_t request) const { return gate_.admits(fuse_req_ctx(request)->pid); }
-
-  bool attributes_of(fuse_ino_t inode, struct stat& out) const {
-    std::memset(&out, 0, sizeof out);
-    out.st_ino = inode;
-    out.st_uid = getuid();
-    out.st_gid = getgid();
-    if (inode == kRoot || inode == kReport || (is_request(inode) && inode % kStep == 0)) {
-      out.st_mode = S_IFDIR | 0700;
-      out.st_nlink = 2;
-      return true;
-    }
-    const TsmDevice::Attribute* attribute = attribute_of(inode);
-    if (attribute == nullptr) {
-      return false;
-    }
-    out.st_mode = S_IFREG | (attribute->access == TsmDevice::Access::kRead ? 0400 : 0200);
-    out.st_nlink = 1;
-    return true;
-  }
-
-  fuse_ino_t child(fuse_ino_t parent, std::string_view name) const {
-    if (parent == kRoot) {
-      return name == "report" ? kReport : 0;
-    }
-    if (parent == kReport) {
-      for (const auto& [inode, request] : names_) {
-        if (request == name) {
-          return inode;
-        }
-      }
-      return 0;
-    }
-    if (!is_request(parent) || parent % kStep != 0) {
-      return 0;
-    }
-    for (std::size_t i = 0; i < TsmDevice::kAttributes.size(); ++i) {
-      if (TsmDevice::kAttributes[i].name == name) {
-        return parent + 1 + i;
-      }
-    }
-    return 0;
-  }
-
-  int make(fuse_ino_t parent, const char* name, fuse_ino_t& out) {
-    if (parent != kReport) {
-      return EPERM;
-    }
-    if (const int error = device_.make(name); error != 0) {
-      return error;
-    }
-    out = next_;
-    next_ += kStep;
-    names_[out] = name;
-    return 0;
-  }
-
-  int remove(fuse_ino_t parent, const char* name) {
-    const fuse_ino_t inode = parent == kReport ? child(parent, name) : 0;
-    if (inode == 0) {
-      return parent == kReport ? ENOENT : EPERM;
-    }
-    names_.erase(inode);
-    return device_.remove(name);
-  }
-
-  int open(fuse_ino_t inode, int flags, std::uint64_t& handle) {
-    const TsmDevice::Attribute* attribute = attribute_of(inode);
-    if (attribute == nullptr) {
-      return inode == kRoot || inode == kReport || is_request(inode) ? EISDIR : ENOENT;
-    }
-    const int wanted = attribute->access == TsmDevice::Access::kRead ? O_RDONLY : O_WRONLY;
-    if ((flags & O_ACCMODE) != wanted) {
-      return EACCES;
-    }
-    if (answers_.size() == kMaxHandles) {
-      return EMFILE;
-    }
-    handle = next_handle_++;
-    answers_[handle] = std::nullopt;
-    return 0;
-  }
-
-  // An answer is made at the first read of an open file and stays the same for it, as in configfs.
-  int read(fuse_ino_t inode, std::uint64_t handle, const Bytes*& out) {
-    const auto it = answers_.find(handle);
-    const TsmDevice::Attribute* attribute = attribute_of(inode);
-    if (it == answers_.end() || attribute == nullptr) {
-      return EBADF;
-    }
-    if (!it->second) {
-      DeviceAnswer answer = device_.read(name_of(inode), attribute->name);
-      if (answer.error != 0) {
-        return answer.error;
-      }
-      it->second = std::move(answer.bytes);
-    }
-    out = &*it->second;
-    return 0;
-  }
-
-  int write(fuse_ino_t inode, off_t offset, ByteView bytes) {
-    const TsmDevice::Attribute* attribute = attribute_of(inode);
-    if (attribute == nullptr) {
-      return EBADF;
-    }
-    return offset != 0 ? EINVAL : device_.write(name_of(inode), attribute->name, bytes);
-  }
-
-  void release(std::uint64_t handle) { answers_.erase(handle); }
-
-  std::vector<std::pair<std::string, fuse_ino_t>> list(fuse_ino_t inode) const {
-    if (inode == kRoot) {
-      return {{"report", kReport}};
-    }
-    std::vector<std::pair<std::string, fuse_ino_t>> out;
-    if (inode == kReport) {
-      for (const auto& [request, name] : names_) {
-        out.emplace_back(name, request);
-      }
-    } else {
-      for (std::size_t i = 0; i < TsmDevice::kAttributes.size(); ++i) {
-        out.emplace_back(TsmDevice::kAttributes[i].name, inode + 1 + i);
-      }
-    }
-    return out;
-  }
-
- private:
-  bool is_request(fuse_ino_t inode) const {
-    return inode >= kStep && names_.contains(inode - inode % kStep);
-  }
-  std::string name_of(fuse_ino_t inode) const { return names_.at(inode - inode % kStep); }
-  const TsmDevice::Attribute* attribute_of(fuse_ino_t inode) const {
-    const std::size_t index = inode % kStep;
-    if (!is_request(inode) || index == 0 || index > TsmDevice::kAttributes.size()) {
-      return nullptr;
-    }
-    return &TsmDevice::kAttributes[index - 1];
-  }
-
-  TsmDevice& device_;
-  const ProcessGate& gate_;
-  std::map<fuse_ino_t, std::string> names_;
-  std::map<std::uint64_t, std::optional<Bytes>> answers_;
-  fuse_ino_t next_ = kStep;
-  std::uint64_t next_handle_ = 1;
+// Served is what the callbacks work on: one device, asked from one thread.
+struct Served {
+  DeviceFiles& files;
+  const ProcessGate& gate;
+  std::uint64_t next_handle = 1;
+  std::size_t num_open = 0;
+  std::set<fuse_req_t> waiting;  // for an answer that never comes
 };
 
-FuseTree& tree_of(fuse_req_t request) {
-  return *static_cast<FuseTree*>(fuse_req_userdata(request));
+Served& served(fuse_req_t request) { return *static_cast<Served*>(fuse_req_userdata(request)); }
+DeviceFiles& files(fuse_req_t request) { return served(request).files; }
+
+bool attributes_of(const DeviceFiles& files, fuse_ino_t inode, struct stat& out) {
+  const auto kind = files.kind(inode);
+  if (!kind.has_value()) {
+    return false;
+  }
+  std::memset(&out, 0, sizeof out);
+  out.st_ino = inode;
+  out.st_uid = getuid();
+  out.st_gid = getgid();
+  out.st_nlink = *kind == DeviceFiles::Kind::kDirectory ? 2 : 1;
+  switch (*kind) {
+    case DeviceFiles::Kind::kDirectory:
+      out.st_mode = S_IFDIR | 0700;
+      break;
+    case DeviceFiles::Kind::kRead:
+      out.st_mode = S_IFREG | 0400;
+      break;
+    case DeviceFiles::Kind::kWrite:
+      out.st_mode = S_IFREG | 0200;
+      break;
+    case DeviceFiles::Kind::kReadWrite:
+      out.st_mode = S_IFREG | 0600;
+      break;
+  }
+  return true;
 }
 
-// refused answers EACCES when the caller is not the started process.
+// refused answers EACCES when the caller is not the started process. Everything but looking at the
+// root is for it alone.
 bool refused(fuse_req_t request) {
-  if (tree_of(request).admits(request)) {
+  if (served(request).gate.admits(fuse_req_ctx(request)->pid)) {
     return false;
   }
   log_warning("SIMULATED processor: process " + std::to_string(fuse_req_ctx(request)->pid) +
@@ -208,10 +85,21 @@ bool refused(fuse_req_t request) {
   return true;
 }
 
+// A caller that waits for nothing can be interrupted; the kernel tells us.
+void on_interrupt(fuse_req_t request, void* /*data*/) {
+  served(request).waiting.erase(request);
+  fuse_reply_err(request, EINTR);
+}
+
+void leave_waiting(fuse_req_t request) {
+  served(request).waiting.insert(request);
+  fuse_req_interrupt_func(request, on_interrupt, nullptr);
+}
+
 void reply_entry(fuse_req_t request, fuse_ino_t inode) {
   fuse_entry_param entry{};
   entry.ino = inode;
-  if (inode == 0 || !tree_of(request).attributes_of(inode, entry.attr)) {
+  if (inode == DeviceFiles::kNone || !attributes_of(files(request), inode, entry.attr)) {
     fuse_reply_err(request, ENOENT);
     return;
   }
@@ -220,16 +108,16 @@ void reply_entry(fuse_req_t request, fuse_ino_t inode) {
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   if (!refused(request)) {
-    reply_entry(request, tree_of(request).child(parent, name));
+    reply_entry(request, files(request).child(parent, name));
   }
 }
 
 void on_getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info* /*info*/) {
-  if (inode != kRoot && refused(request)) {
+  if (inode != DeviceFiles::kRoot && refused(request)) {
     return;
   }
   struct stat st {};
-  if (tree_of(request).attributes_of(inode, st)) {
+  if (attributes_of(files(request), inode, st)) {
     fuse_reply_attr(request, &st, 0);
   } else {
     fuse_reply_err(request, ENOENT);
@@ -250,28 +138,55 @@ void on_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t /*
   if (refused(request)) {
     return;
   }
-  fuse_ino_t inode = 0;
-  if (const int error = tree_of(request).make(parent, name, inode); error != 0) {
-    fuse_reply_err(request, error);
+  const DeviceFiles::Made made = files(request).make(parent, name);
+  if (made.error != 0) {
+    fuse_reply_err(request, made.error);
     return;
   }
-  reply_entry(request, inode);
+  reply_entry(request, made.node);
 }
 
 void on_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
   if (!refused(request)) {
-    fuse_reply_err(request, tree_of(request).remove(parent, name));
+    fuse_reply_err(request, files(request).remove(parent, name));
   }
+}
+
+// may_open says with which errno a file is not opened in this way.
+int may_open(const DeviceFiles& files, fuse_ino_t inode, int flags) {
+  const auto kind = files.kind(inode);
+  if (!kind.has_value()) {
+    return ENOENT;
+  }
+  const int wanted = flags & O_ACCMODE;
+  switch (*kind) {
+    case DeviceFiles::Kind::kDirectory:
+      return EISDIR;
+    case DeviceFiles::Kind::kRead:
+      return wanted == O_RDONLY ? 0 : EACCES;
+    case DeviceFiles::Kind::kWrite:
+      return wanted == O_WRONLY ? 0 : EACCES;
+    case DeviceFiles::Kind::kReadWrite:
+      return 0;
+  }
+  return EACCES;
 }
 
 void on_open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   if (refused(request)) {
     return;
   }
-  if (const int error = tree_of(request).open(inode, info->flags, info->fh); error != 0) {
+  Served& state = served(request);
+  int error = may_open(state.files, inode, info->flags);
+  if (error == 0) {
+    info->fh = state.next_handle++;
+    error = state.num_open == kMaxHandles ? EMFILE : state.files.open(inode, info->fh);
+  }
+  if (error != 0) {
     fuse_reply_err(request, error);
     return;
   }
+  ++state.num_open;
   info->direct_io = 1;
   fuse_reply_open(request, info);
 }
@@ -281,22 +196,25 @@ void on_read(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offse
   if (refused(request)) {  // also when the descriptor was handed to another process
     return;
   }
-  const Bytes* bytes = nullptr;
-  if (const int error = tree_of(request).read(inode, info->fh, bytes); error != 0) {
-    fuse_reply_err(request, error);
-    return;
+  const DeviceAnswer answer =
+      files(request).read(inode, info->fh, size, static_cast<std::uint64_t>(offset));
+  if (answer.error == kNever) {
+    leave_waiting(request);
+  } else if (answer.error != 0) {
+    fuse_reply_err(request, answer.error);
+  } else {
+    fuse_reply_buf(request, reinterpret_cast<const char*>(answer.bytes.data()),
+                   answer.bytes.size());
   }
-  const std::size_t start = std::min(static_cast<std::size_t>(offset), bytes->size());
-  const std::size_t len = std::min(size, bytes->size() - start);
-  fuse_reply_buf(request, reinterpret_cast<const char*>(bytes->data()) + start, len);
 }
 
 void on_write(fuse_req_t request, fuse_ino_t inode, const char* data, std::size_t size,
-              off_t offset, fuse_file_info* /*info*/) {
+              off_t offset, fuse_file_info* info) {
   if (refused(request)) {
     return;
   }
-  const int error = tree_of(request).write(inode, offset, as_bytes({data, size}));
+  const int error = files(request).write(inode, info->fh, static_cast<std::uint64_t>(offset),
+                                         as_bytes({data, size}));
   if (error != 0) {
     fuse_reply_err(request, error);
   } else {
@@ -304,8 +222,19 @@ void on_write(fuse_req_t request, fuse_ino_t inode, const char* data, std::size_
   }
 }
 
+void on_poll(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info, fuse_pollhandle* handle) {
+  if (handle != nullptr) {
+    fuse_pollhandle_destroy(handle);  // what is not readable now never will be
+  }
+  if (!refused(request)) {
+    const bool readable = files(request).readable(inode, info->fh);
+    fuse_reply_poll(request, POLLOUT | POLLWRNORM | (readable ? POLLIN | POLLRDNORM : 0));
+  }
+}
+
 void on_release(fuse_req_t request, fuse_ino_t /*inode*/, fuse_file_info* info) {
-  tree_of(request).release(info->fh);
+  files(request).release(info->fh);
+  --served(request).num_open;
   fuse_reply_err(request, 0);
 }
 
@@ -320,15 +249,15 @@ void on_readdir(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t of
   if (refused(request)) {
     return;
   }
-  const auto entries = tree_of(request).list(inode);
+  const auto entries = files(request).list(inode);
   Bytes buffer(size);
   std::size_t used = 0;
   for (std::size_t i = static_cast<std::size_t>(offset); i < entries.size(); ++i) {
     struct stat st {};
-    tree_of(request).attributes_of(entries[i].second, st);
+    attributes_of(files(request), entries[i].node, st);
     const std::size_t need =
         fuse_add_direntry(request, reinterpret_cast<char*>(buffer.data()) + used, size - used,
-                          entries[i].first.c_str(), &st, static_cast<off_t>(i + 1));
+                          entries[i].name.c_str(), &st, static_cast<off_t>(i + 1));
     if (need > size - used) {
       break;
     }
@@ -347,6 +276,7 @@ fuse_lowlevel_ops operations() {
   ops.open = on_open;
   ops.read = on_read;
   ops.write = on_write;
+  ops.poll = on_poll;
   ops.release = on_release;
   ops.opendir = on_opendir;
   ops.readdir = on_readdir;
@@ -370,7 +300,7 @@ void unmount(const std::string& directory) {
 
 class FuseTransport final : public Transport {
  public:
-  FuseTransport(TsmDevice& device, const ProcessGate& gate) : tree_(device, gate) {}
+  FuseTransport(DeviceFiles& files, const ProcessGate& gate) : served_{files, gate, 1, 0, {}} {}
 
   Result<void> start(const std::filesystem::path& directory) {
     directory_ = directory.string();
@@ -379,10 +309,10 @@ class FuseTransport final : public Transport {
     const fuse_lowlevel_ops ops = operations();
     std::string name = "ensconce-sim";
     std::string flag = "-o";
-    std::string options = "fsname=ensconce-sim,subtype=SIMULATED-tsm,nosuid,nodev,noexec";
+    std::string options = "fsname=ensconce-sim,subtype=SIMULATED,nosuid,nodev,noexec";
     std::array<char*, 4> argv = {name.data(), flag.data(), options.data(), nullptr};
     fuse_args arguments = FUSE_ARGS_INIT(3, argv.data());
-    session_ = fuse_session_new(&arguments, &ops, sizeof ops, &tree_);
+    session_ = fuse_session_new(&arguments, &ops, sizeof ops, &served_);
     fuse_opt_free_args(&arguments);
     if (session_ == nullptr || fuse_session_mount(session_, directory_.c_str()) != 0) {
       return Error(SimError::kTransport,
@@ -398,6 +328,9 @@ class FuseTransport final : public Transport {
       fuse_session_exit(session_);
       unmount(directory_);
       thread_.join();
+      for (fuse_req_t request : served_.waiting) {
+        fuse_reply_err(request, ENODEV);
+      }
     }
     if (session_ != nullptr) {
       if (mounted_) {
@@ -410,7 +343,7 @@ class FuseTransport final : public Transport {
   [[nodiscard]] std::string_view name() const override { return "fuse"; }
 
  private:
-  FuseTree tree_;
+  Served served_;
   std::string directory_;
   fuse_session* session_ = nullptr;
   bool mounted_ = false;
@@ -419,22 +352,22 @@ class FuseTransport final : public Transport {
 
 }  // namespace
 
-Result<std::unique_ptr<Transport>> mount_fuse(const std::filesystem::path& directory,
-                                              TsmDevice& device, const ProcessGate& gate) {
-  auto transport = std::make_unique<FuseTransport>(device, gate);
-  ENSC_TRY(transport->start(directory));
+Result<std::unique_ptr<Transport>> mount_fuse(const std::filesystem::path& place,
+                                              DeviceFiles& files, const ProcessGate& gate) {
+  auto transport = std::make_unique<FuseTransport>(files, gate);
+  ENSC_TRY(transport->start(place));
   return std::unique_ptr<Transport>(std::move(transport));
 }
 
-void unmount_stale(const std::filesystem::path& directory) {
+void unmount_stale(const std::filesystem::path& place) {
   struct stat here {};
   struct stat parent {};
-  const bool reachable = stat(directory.c_str(), &here) == 0;
+  const bool reachable = stat(place.c_str(), &here) == 0;
   // A dead FUSE mount answers ENOTCONN; a live one lies on another device than its parent.
   if ((!reachable && errno == ENOTCONN) ||
-      (reachable && stat(directory.parent_path().c_str(), &parent) == 0 &&
+      (reachable && stat(place.parent_path().c_str(), &parent) == 0 &&
        here.st_dev != parent.st_dev)) {
-    unmount(directory.string());
+    unmount(place.string());
   }
 }
 

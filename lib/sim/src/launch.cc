@@ -45,4 +45,8 @@ ByteArray<48> launch_measurement(const LaunchManifest& manifest) {
   return sha384(encode_launch_manifest(manifest));
 }
 
+ByteArray<32> launch_digest(const LaunchManifest& manifest) {
+  return sha256(encode_launch_manifest(manifest));
+}
+
 }  // namespace ensconce

@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,8 +15,8 @@
 
 #include "ensconce/base/log.h"
 #include "ensconce/sim/process_gate.h"
-#include "ensconce/sim/transport.h"
-#include "ensconce/sim/tsm_device.h"
+#include "ensconce/sim/vtpm_file.h"
+#include "played.h"
 
 namespace ensconce {
 
@@ -27,64 +25,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kForwardsBeforeKill = 2;
-
-Error state_error(std::string_view doing, const fs::path& path) {
-  const int saved = errno;
-  return {SimError::kState,
-          std::string(doing) + " " + path.string() + ": " + std::generic_category().message(saved)};
-}
-
-Result<void> check_private(const fs::path& dir) {
-  struct stat st {};
-  if (lstat(dir.c_str(), &st) != 0) {
-    return state_error("cannot use", dir);
-  }
-  if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077U) != 0) {
-    return Error(SimError::kState, dir.string() + " must be a directory that is yours alone")
-        .with_remedy("chmod 700 " + dir.string());
-  }
-  return ok();
-}
-
-Result<void> make_private(const fs::path& dir) {
-  std::error_code error;
-  fs::create_directories(dir.parent_path(), error);
-  if (mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {
-    return state_error("cannot create", dir);
-  }
-  return check_private(dir);
-}
-
-Result<Fd> open_lock(const fs::path& path) {
-  Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd.valid()) {
-    return state_error("cannot open", path);
-  }
-  return fd;
-}
-
-void remove_run(const fs::path& dir, const fs::path& lock_path) {
-  unmount_stale(dir / "tsm");
-  unstage(dir);
-  unlink(lock_path.c_str());
-}
-
-// Each run holds the lock beside its directory for as long as its simulator lives.
-void remove_stale_runs(const fs::path& runs) {
-  std::error_code error;
-  std::vector<fs::path> locks;
-  for (const auto& entry : fs::directory_iterator(runs, error)) {
-    if (entry.path().extension() == ".lock") {
-      locks.push_back(entry.path());
-    }
-  }
-  for (const fs::path& lock_path : locks) {
-    const Fd lock(open(lock_path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-    if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
-      remove_run(fs::path(lock_path).replace_extension(), lock_path);
-    }
-  }
-}
 
 sigset_t watched_signals() {
   sigset_t set;
@@ -258,80 +198,48 @@ class Child {
   bool reaped_ = false;
 };
 
-Result<std::unique_ptr<Transport>> open_transport(TransportChoice choice, const fs::path& directory,
-                                                  TsmDevice& device, const ProcessGate& gate) {
-  if (choice == TransportChoice::kPipes) {
-    return serve_pipes(directory, device, gate);
+// What a policy will pin of this launch.
+std::string shown_measurement(Platform platform, const StagedLaunch& launch) {
+  switch (platform) {
+    case Platform::kSnp:
+    case Platform::kTdx:
+      return to_hex(launch.measurement);
+    case Platform::kSgx:
+      return to_hex(launch.digest);
+    case Platform::kAzure:
+      return to_hex(azure_launch_pcr(launch.digest)) + " in PCR 11";
   }
-  auto fuse = mount_fuse(directory, device, gate);
-  if (fuse || choice == TransportChoice::kFuse) {
+  return "";
+}
+
+Result<std::unique_ptr<Transport>> open_transport(const RunOptions& options, const fs::path& place,
+                                                  Played& played, const ProcessGate& gate) {
+  const Platform platform = options.launch.platform;
+  const bool pipes_do = platform == Platform::kSnp && options.faults.empty();
+  if (options.transport == TransportChoice::kPipes && !pipes_do) {
+    return Error(SimError::kTransport,
+                 platform == Platform::kSnp
+                     ? std::string("named pipes cannot play a device that fails")
+                     : "named pipes cannot play the device of " + std::string(name_of(platform)))
+        .with_remedy("--transport fuse");
+  }
+  if (options.transport == TransportChoice::kPipes) {
+    return serve_pipes(place, *played.tsm, gate);
+  }
+  auto fuse = mount_fuse(place, *played.files, gate);
+  if (fuse || options.transport == TransportChoice::kFuse) {
     return fuse;
   }
+  if (!pipes_do) {
+    return fuse.error()
+        .with_context("this device, and devices that fail, are played over FUSE alone")
+        .with_remedy("run where /dev/fuse is, as root or with fusermount3 (Debian: fuse3)");
+  }
   log_info("SIMULATED device tree: " + fuse.error().detail() + "; named pipes instead");
-  return serve_pipes(directory, device, gate);
+  return serve_pipes(place, *played.tsm, gate);
 }
 
 }  // namespace
-
-Result<bool> SimulatorState::init(const fs::path& dir, Random& random, const Clock& clock) {
-  ENSC_TRY(make_private(dir));
-  ENSC_TRY_ASSIGN(const Fd lock, open_lock(dir / ".lock"));
-  flock(lock.get(), LOCK_EX);
-  const fs::path pki_dir = dir / "pki";
-  if (fs::exists(pki_dir)) {
-    ENSC_TRY(check_private(pki_dir));
-    ENSC_TRY(SnpPki::load(pki_dir));
-    return false;
-  }
-  // Written beside and renamed: there is a whole PKI or none.
-  const fs::path fresh = dir / "pki.new";
-  unstage(fresh);
-  ENSC_TRY(make_private(fresh));
-  const SnpPki pki = SnpPki::generate({}, random, clock.now());
-  ENSC_TRY(pki.save(fresh));
-  if (rename(fresh.c_str(), pki_dir.c_str()) != 0) {
-    return state_error("cannot create", pki_dir);
-  }
-  return true;
-}
-
-Result<SimulatorState> SimulatorState::open(const fs::path& dir) {
-  if (!fs::exists(dir / "pki")) {
-    return Error(SimError::kState, dir.string() + " holds no simulated processor")
-        .with_remedy("ensconce-sim init --state " + dir.string());
-  }
-  ENSC_TRY(check_private(dir));
-  ENSC_TRY_ASSIGN(SnpPki pki, SnpPki::load(dir / "pki"));
-  return SimulatorState(fs::canonical(dir), std::make_unique<SnpPki>(std::move(pki)));
-}
-
-Result<RunDirectory> RunDirectory::create(const SimulatorState& state, Random& random) {
-  const fs::path runs = state.dir() / "run";
-  ENSC_TRY(make_private(runs));
-  ENSC_TRY_ASSIGN(const Fd all, open_lock(state.dir() / ".lock"));
-  flock(all.get(), LOCK_EX);  // nobody takes a lock file for stale between open and flock below
-  remove_stale_runs(runs);
-  const fs::path path = runs / to_hex(random.array<8>());
-  const fs::path lock_path = path.string() + ".lock";
-  ENSC_TRY_ASSIGN(Fd lock, open_lock(lock_path));
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return state_error("cannot lock", lock_path);
-  }
-  if (mkdir(path.c_str(), 0700) != 0) {
-    return state_error("cannot create", path);
-  }
-  return RunDirectory(path, lock_path, std::move(lock));
-}
-
-RunDirectory::~RunDirectory() {
-  if (lock_.valid()) {
-    if (keep_) {
-      unlink(lock_path_.c_str());  // so that no later run takes it for stale
-    } else {
-      remove_run(path_, lock_path_);
-    }
-  }
-}
 
 Result<StagedLaunch> measure_launch(const SimulatorState& state, const LaunchRequest& request,
                                     Random& random) {
@@ -350,18 +258,25 @@ Result<int> run_launch(const SimulatorState& state, const RunOptions& options, c
   ENSC_TRY_ASSIGN(const StagedLaunch launch, stage_launch(options.launch, directory.path()));
   log_info(
       "SIMULATED secure processor: it protects nothing, and only who trusts its root believes it");
-  log_info("SIMULATED measurement " + to_hex(launch.measurement));
+  log_info("SIMULATED measurement " + shown_measurement(options.launch.platform, launch));
   ProcessGate gate(launch.code);
   ENSC_TRY(gate.learn_code());
-  SimulatedChip chip(state.pki(), launch.measurement, clock, random);
-  TsmDevice device(chip, gate);
+  for (const FaultRule& rule : options.faults) {
+    log_info("SIMULATED fault scripted: " + std::string(name_of(rule.fault)));
+  }
+  const Platform platform = options.launch.platform;
+  const fs::path place = launch.root / device_place(platform);
+  if (has_endorsements(platform)) {
+    ENSC_TRY(write_endorsements(state, platform, clock.now(), launch.root / kEndorsementsPlace));
+  }
+  ENSC_TRY_ASSIGN(const auto played, play(state, options, launch, gate, clock, random));
   // Forked before the transport's threads exist, started after the tree does.
   ENSC_TRY_ASSIGN(const auto child, Child::fork_off(launch));
-  ENSC_TRY_ASSIGN(auto transport,
-                  open_transport(options.transport, launch.root / "tsm", device, gate));
+  ENSC_TRY_ASSIGN(auto transport, open_transport(options, place, *played, gate));
   ENSC_TRY(child->exec(gate));
-  log_info("SIMULATED device tree by " + std::string(transport->name()) + " at " +
-           (launch.root / "tsm").string() + ", for process " + std::to_string(gate.pid()));
+  log_info("SIMULATED " + std::string(name_of(platform)) + " device by " +
+           std::string(transport->name()) + " at " + place.string() + ", for process " +
+           std::to_string(gate.pid()));
   child->release();
   const int code = child->wait(gate);
   return code;

@@ -168,11 +168,10 @@ class Stager {
       return Error(SimError::kStage, "a path with ':' or ';' cannot be searched for libraries")
           .with_remedy("choose another --state directory");
     }
-    for (const char* dir : {"bin", "lib", "etc", "tsm"}) {
-      if (mkdir((out_.root / dir).c_str(), 0700) != 0) {
-        return system_error(SimError::kStage, "cannot create", out_.root / dir);
-      }
+    for (const char* dir : {"bin", "lib", "etc"}) {
+      ENSC_TRY(make_directory(dir));
     }
+    ENSC_TRY(make_places());
     ENSC_TRY_ASSIGN(program_, find_program(request_.argv[0], request_.search_path));
     ENSC_TRY_ASSIGN(interpreter_, elf_interpreter(program_));
     const std::string name = program_.filename().string();
@@ -193,6 +192,30 @@ class Stager {
   }
 
  private:
+  Result<void> make_directory(std::string_view name) {
+    if (mkdir((out_.root / name).c_str(), 0700) != 0) {
+      return system_error(SimError::kStage, "cannot create", out_.root / name);
+    }
+    return ok();
+  }
+
+  Result<void> make_places() {
+    const std::string_view device = device_place(request_.platform);
+    if (has_endorsements(request_.platform)) {
+      ENSC_TRY(make_directory(kEndorsementsPlace));
+    }
+    if (request_.platform != Platform::kAzure) {
+      return make_directory(device);
+    }
+    // The device is one file, and is mounted over one.
+    const Fd file(
+        open((out_.root / device).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file.valid()) {
+      return system_error(SimError::kStage, "cannot create", out_.root / device);
+    }
+    return make_directory(kVtpmState);
+  }
+
   Result<void> copy(const fs::path& from, const std::string& to, mode_t mode) {
     const fs::path target = out_.root / to;
     std::error_code error;
@@ -344,6 +367,7 @@ class Stager {
       out_.manifest.configuration.push_back(std::move(file));
     }
     out_.measurement = launch_measurement(out_.manifest);
+    out_.digest = launch_digest(out_.manifest);
     return ok();
   }
 

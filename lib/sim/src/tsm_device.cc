@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 
 #include "ensconce/base/log.h"
 
@@ -11,7 +10,8 @@ namespace ensconce {
 namespace {
 
 constexpr std::size_t kReportDataLen = 64;
-constexpr Millis kTableLife = std::chrono::hours(24);
+// What goes with privilege levels, which a trust domain has not.
+constexpr std::array<std::string_view, 3> kOfLevels = {"privlevel", "privlevel_floor", "auxblob"};
 
 bool valid_name(std::string_view name) {
   const auto plain = [](char c) {
@@ -26,28 +26,10 @@ Bytes line(std::string_view text) { return to_bytes(std::string(text) + "\n"); }
 
 }  // namespace
 
-SimulatedChip::SimulatedChip(const SnpPki& pki, const ByteArray<48>& measurement,
-                             const Clock& clock, Random& random)
-    : pki_(pki), clock_(clock), template_(pki.report_template()) {
-  template_.measurement = measurement;
-  template_.report_id = random.array<32>();  // one guest instance, one run
-  template_.report_id_ma.fill(0xff);         // no migration agent
-}
-
-Bytes SimulatedChip::report(const ByteArray<64>& report_data, std::uint32_t vmpl) const {
-  SnpReport report = template_;
-  report.report_data = report_data;
-  report.vmpl = vmpl;
-  return pki_.sign_report(report);
-}
-
-Bytes SimulatedChip::certificates() {
-  const Instant now = clock_.now();
-  if (table_.empty() || now - table_made_ > kTableLife || now < table_made_) {
-    table_ = pki_.cert_table(pki_.crl_der(now));
-    table_made_ = now;
-  }
-  return table_;
+bool TsmDevice::shows(std::string_view attribute) const {
+  return find(attribute) != nullptr &&
+         (processor_.has_levels() ||
+          std::find(kOfLevels.begin(), kOfLevels.end(), attribute) == kOfLevels.end());
 }
 
 const TsmDevice::Attribute* TsmDevice::find(std::string_view attribute) {
@@ -66,6 +48,9 @@ int TsmDevice::make(std::string_view name) {
   }
   if (requests_.size() == kMaxRequests) {
     return ENOSPC;
+  }
+  if (faults_.next_is(Fault::kDenied)) {
+    return EACCES;
   }
   requests_.emplace(name, Request{});
   return 0;
@@ -89,7 +74,7 @@ bool TsmDevice::has(std::string_view name) const {
 int TsmDevice::write(std::string_view name, std::string_view attribute, ByteView bytes) {
   const std::lock_guard lock(mutex_);
   const auto it = requests_.find(name);
-  const Attribute* known = find(attribute);
+  const Attribute* known = shows(attribute) ? find(attribute) : nullptr;
   if (it == requests_.end() || known == nullptr) {
     return ENOENT;
   }
@@ -117,7 +102,7 @@ int TsmDevice::write(std::string_view name, std::string_view attribute, ByteView
 DeviceAnswer TsmDevice::read(std::string_view name, std::string_view attribute) {
   const std::lock_guard lock(mutex_);
   const auto it = requests_.find(name);
-  const Attribute* known = find(attribute);
+  const Attribute* known = shows(attribute) ? find(attribute) : nullptr;
   if (it == requests_.end() || known == nullptr) {
     return {ENOENT, {}};
   }
@@ -125,7 +110,7 @@ DeviceAnswer TsmDevice::read(std::string_view name, std::string_view attribute) 
     return {EACCES, {}};
   }
   if (attribute == "provider") {
-    return {0, line("sev_guest")};
+    return {0, line(processor_.provider())};
   }
   if (attribute == "privlevel_floor") {
     return {0, line("0")};
@@ -138,19 +123,39 @@ DeviceAnswer TsmDevice::read(std::string_view name, std::string_view attribute) 
     return {EIO, {}};
   }
   if (it->second.inblob.size() != kReportDataLen) {
-    return {EINVAL, {}};  // as sev-guest does: report data is 64 bytes
+    return {EINVAL, {}};  // as the kernel's drivers do: report data is 64 bytes
   }
-  return attribute == "outblob" ? report(it->second) : DeviceAnswer{0, chip_.certificates()};
+  return attribute == "outblob" ? report(it->second) : DeviceAnswer{0, processor_.certificates()};
 }
 
-DeviceAnswer TsmDevice::report(const Request& request) {
+DeviceAnswer TsmDevice::report(Request& request) {
+  const std::optional<Fault> fault = faults_.next();
+  if (fault == Fault::kBusy) {
+    return {EBUSY, {}};
+  }
+  if (fault == Fault::kThrottled) {
+    return {EAGAIN, {}};
+  }
+  if (fault == Fault::kFirmwareError) {
+    return {EIO, {}};
+  }
+  if (fault == Fault::kHang) {
+    return {kNever, {}};
+  }
+  if (fault == Fault::kWrongGeneration) {
+    ++request.generation;  // as if another process had written to the same directory
+  }
   ByteArray<kReportDataLen> report_data{};
   std::copy(request.inblob.begin(), request.inblob.end(), report_data.begin());
   ++num_reports_;
-  log_info("SIMULATED SNP report " + std::to_string(num_reports_) + " for process " +
-           std::to_string(gate_.pid()) + ", report data " + to_hex(ByteView(report_data).first(8)) +
-           "…");
-  return {0, chip_.report(report_data, request.privlevel)};
+  log_info("SIMULATED " + std::string(processor_.provider()) + " report " +
+           std::to_string(num_reports_) + " for process " + std::to_string(gate_.pid()) +
+           ", report data " + to_hex(ByteView(report_data).first(8)) + "…");
+  Bytes bytes = processor_.report(report_data, request.privlevel, fault);
+  if (fault == Fault::kShortRead) {
+    bytes.resize(bytes.size() / 2);
+  }
+  return {0, std::move(bytes)};
 }
 
 }  // namespace ensconce

@@ -5,15 +5,13 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <set>
-#include <sstream>
 #include <thread>
 
 #include "ensconce/attestation/endorsements/snp_endorsements.h"
 #include "ensconce/attestation/evidence/cert_table.h"
 #include "ensconce/attestation/verify/snp_verifier.h"
 #include "ensconce/sim/tsm_device.h"
+#include "own_code.h"
 
 namespace ensconce {
 namespace {
@@ -32,18 +30,6 @@ TEST(Mappings, PicksExecutableFilesOnly) {
   ASSERT_EQ(mappings.size(), 2U);
   EXPECT_EQ(mappings[0].key, "08:01 11 /p/bin/worker");
   EXPECT_EQ(mappings[1].path, "/memfd:x (deleted)");
-}
-
-// The files this very process maps as code: a gate armed for it admits it.
-std::vector<fs::path> own_code() {
-  std::ifstream maps("/proc/self/maps");
-  std::stringstream text;
-  text << maps.rdbuf();
-  std::set<fs::path> paths;
-  for (const Mapping& mapping : parse_executable_mappings(text.str())) {
-    paths.insert(mapping.path);
-  }
-  return {paths.begin(), paths.end()};
 }
 
 TEST(ProcessGate, AdmitsTheThreadsOfOneProcessAndNoOther) {

@@ -14,6 +14,8 @@ enum class SimError : std::uint8_t {
   kTransport,    // the device tree could not be served
   kStart,        // the program did not start
   kForeignCode,  // the program runs code that was not measured
+  kFault,        // a scripted fault that there is not, or not on this platform
+  kVtpm,         // swtpm is missing, or did not do what it was asked
 };
 CodeInfo error_info(SimError code);
 

@@ -28,7 +28,9 @@ struct LaunchManifest {
 
 // encode_launch_manifest writes the deterministic CBOR of docs/simulator.md, "Measurement".
 Bytes encode_launch_manifest(const LaunchManifest& manifest);
-// launch_measurement is SHA-384 over it: the MEASUREMENT of the report.
+// launch_measurement is SHA-384 over it: MEASUREMENT of an SNP report, MRTD.
 ByteArray<48> launch_measurement(const LaunchManifest& manifest);
+// launch_digest is SHA-256 over it: MRENCLAVE, and what a vTPM's PCR is extended with.
+ByteArray<32> launch_digest(const LaunchManifest& manifest);
 
 }  // namespace ensconce

@@ -1,67 +1,29 @@
 #pragma once
 
-#include <filesystem>
-#include <memory>
-#include <string>
+#include <vector>
 
 #include "ensconce/base/clock.h"
-#include "ensconce/base/file.h"
 #include "ensconce/base/random.h"
-#include "ensconce/sim/snp_pki.h"
+#include "ensconce/sim/faults.h"
 #include "ensconce/sim/stage.h"
+#include "ensconce/sim/state.h"
 
 namespace ensconce {
 
 enum class TransportChoice : std::uint8_t { kAuto, kFuse, kPipes };
 
-// SimulatorState is a directory (0700) with the simulated vendor's PKI and the private directories
-// of the runs that live.
-class SimulatorState {
- public:
-  // init makes the PKI; it returns false when there was one. SimError::kState when `dir` is open to
-  // others.
-  static Result<bool> init(const std::filesystem::path& dir, Random& random, const Clock& clock);
-  static Result<SimulatorState> open(const std::filesystem::path& dir);
-
-  [[nodiscard]] const SnpPki& pki() const { return *pki_; }
-  [[nodiscard]] const std::filesystem::path& dir() const { return dir_; }
-
- private:
-  SimulatorState(std::filesystem::path dir, std::unique_ptr<SnpPki> pki)
-      : dir_(std::move(dir)), pki_(std::move(pki)) {}
-  std::filesystem::path dir_;
-  std::unique_ptr<SnpPki> pki_;
-};
-
-// RunDirectory is the private directory of one run, `<state>/run/<random>`: mode 0700, held by a
-// lock for as long as its owner lives, removed when it goes. Making one first removes what runs
-// that were killed left behind.
-class RunDirectory {
- public:
-  static Result<RunDirectory> create(const SimulatorState& state, Random& random);
-  ~RunDirectory();
-  RunDirectory(RunDirectory&&) noexcept = default;
-  RunDirectory& operator=(RunDirectory&&) noexcept = delete;
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  // keep leaves the directory in place.
-  void keep() { keep_ = true; }
-
- private:
-  RunDirectory(std::filesystem::path path, std::filesystem::path lock_path, Fd lock)
-      : path_(std::move(path)), lock_path_(std::move(lock_path)), lock_(std::move(lock)) {}
-  std::filesystem::path path_;
-  std::filesystem::path lock_path_;
-  Fd lock_;
-  bool keep_ = false;
-};
-
 struct RunOptions {
-  LaunchRequest launch;
+  LaunchRequest launch;  // with the platform
+  // Pipes are for SNP without faults alone; kAuto then tries nothing but FUSE.
   TransportChoice transport = TransportChoice::kAuto;
+  std::vector<FaultRule> faults;
   bool keep = false;
 };
+
+// write_endorsements puts into `dir` what the platform's device does not hand out, in files as an
+// operator would keep them: certificates, revocation lists, and Intel's TCB info and QE identity.
+Result<void> write_endorsements(const SimulatorState& state, Platform platform, Instant now,
+                                const std::filesystem::path& dir);
 
 // measure_launch stages, measures and removes: the measurement `run_launch` would have.
 Result<StagedLaunch> measure_launch(const SimulatorState& state, const LaunchRequest& request,

@@ -7,38 +7,15 @@
 #include <string>
 #include <string_view>
 
-#include "ensconce/base/bytes.h"
+#include "ensconce/sim/device_files.h"
 #include "ensconce/sim/process_gate.h"
-#include "ensconce/sim/snp_pki.h"
+#include "ensconce/sim/processors.h"
 
 namespace ensconce {
 
-// SimulatedChip makes SNP reports for one launch. Byte-exact in form, signed by a chip key whose
-// root nobody trusts unless they say so.
-class SimulatedChip {
- public:
-  // Everything borrowed must outlive the chip.
-  SimulatedChip(const SnpPki& pki, const ByteArray<48>& measurement, const Clock& clock,
-                Random& random);
-  [[nodiscard]] Bytes report(const ByteArray<64>& report_data, std::uint32_t vmpl) const;
-  // certificates is the certificate table with a CRL that is current.
-  [[nodiscard]] Bytes certificates();
-
- private:
-  const SnpPki& pki_;
-  const Clock& clock_;
-  SnpReport template_;
-  Bytes table_;
-  Instant table_made_;
-};
-
-struct DeviceAnswer {
-  int error = 0;  // errno
-  Bytes bytes;
-};
-
 // TsmDevice is the content of a configfs-tsm tree: which requests exist, what was written to them,
 // and what a read gives. Both transports serve it. It speaks errno, as the interface does.
+// A fault takes its turn when outblob is read; `denied` when a request is made.
 class TsmDevice {
  public:
   enum class Access : std::uint8_t { kRead, kWrite };
@@ -56,9 +33,11 @@ class TsmDevice {
   static constexpr std::size_t kMaxRequests = 64;
   static constexpr std::size_t kMaxName = 64;
 
-  TsmDevice(SimulatedChip& chip, const ProcessGate& gate) : chip_(chip), gate_(gate) {}
+  // Processor and gate are borrowed.
+  TsmDevice(TsmProcessor& processor, const ProcessGate& gate, FaultScript faults = {})
+      : processor_(processor), gate_(gate), faults_(std::move(faults)) {}
 
-  int make(std::string_view name);    // EEXIST, ENOSPC, EINVAL
+  int make(std::string_view name);    // EEXIST, ENOSPC, EINVAL, EACCES
   int remove(std::string_view name);  // ENOENT
   [[nodiscard]] bool has(std::string_view name) const;
   int write(std::string_view name, std::string_view attribute, ByteView bytes);
@@ -66,6 +45,8 @@ class TsmDevice {
   // nothing but what was measured; otherwise EIO.
   DeviceAnswer read(std::string_view name, std::string_view attribute);
 
+  // shows says whether this processor's requests have the attribute; find finds it among all.
+  [[nodiscard]] bool shows(std::string_view attribute) const;
   static const Attribute* find(std::string_view attribute);
 
  private:
@@ -74,10 +55,11 @@ class TsmDevice {
     std::uint64_t generation = 0;
     std::uint32_t privlevel = 0;
   };
-  DeviceAnswer report(const Request& request);
+  DeviceAnswer report(Request& request);
 
-  SimulatedChip& chip_;
+  TsmProcessor& processor_;
   const ProcessGate& gate_;
+  FaultScript faults_;
   mutable std::mutex mutex_;
   std::map<std::string, Request, std::less<>> requests_;
   std::uint64_t num_reports_ = 0;
