@@ -157,9 +157,18 @@ TEST_F(AzureVtpmAttester, ReturnsWhatAVerifierReads) {
   EXPECT_EQ(evidence->missing, std::vector<std::string>{"crl"});
 }
 
-TEST_F(AzureVtpmAttester, TakesNoMoreThan32BytesOfReportData) {
+TEST_F(AzureVtpmAttester, QuotesTheWholeDigestOfAKeyRelease) {
   ByteArray<64> data = asked();
-  data[63] = 1;
+  data[47] = 1;
+  const auto evidence = attest(data);
+  ASSERT_TRUE(evidence) << evidence.error().to_string();
+  const auto read = parse_azure_evidence(evidence->evidence.data);
+  EXPECT_TRUE(equal(parse_tpm_attest(read->tpm_message)->extra_data, ByteView(data).first(48)));
+}
+
+TEST_F(AzureVtpmAttester, TakesNoMoreThan48BytesOfReportData) {
+  ByteArray<64> data = asked();
+  data[48] = 1;
   const auto evidence = attest(data);
   ASSERT_FALSE(evidence);
   EXPECT_TRUE(evidence.error().is(TeeError::kUnsupported));

@@ -18,6 +18,13 @@ namespace {
 constexpr Millis kFirstPause{20};
 constexpr Millis kLongestPause{1000};
 constexpr std::uint32_t kAllPcrs = 0xffffff;
+constexpr std::size_t kLongestDigest = 48;
+
+// The digest that fills the report data, without the zeros behind it: a verifier puts them back.
+ByteView digest_in(const ByteArray<64>& report_data) {
+  const ByteView all(report_data);
+  return all.first(all_zero(all.subspan(32)) ? 32 : kLongestDigest);
+}
 
 Error bad_answer(const char* what, const Error& error) {
   return {TeeError::kBadAnswer, std::string(what) + ": " + error.to_string()};
@@ -134,16 +141,15 @@ AzureVtpmProvider::AzureVtpmProvider(std::unique_ptr<VtpmDevice> device,
       sleep_(std::move(sleep)) {}
 
 Result<HardwareEvidence> AzureVtpmProvider::attest(const ByteArray<64>& report_data) {
-  const ByteView rest = ByteView(report_data).subspan(32);
-  if (std::any_of(rest.begin(), rest.end(), [](std::uint8_t b) { return b != 0; })) {
-    return Error(TeeError::kUnsupported, "a TPM quote carries 32 bytes of report data, not 64");
+  if (!all_zero(ByteView(report_data).subspan(kLongestDigest))) {
+    return Error(TeeError::kUnsupported, "a TPM quote carries 48 bytes of report data, not 64");
   }
   return internal::with_attempts(kAttempts, {kFirstPause, kLongestPause}, sleep_,
                                  [&] { return request(report_data); });
 }
 
 Result<HardwareEvidence> AzureVtpmProvider::request(const ByteArray<64>& report_data) {
-  const ByteView challenge = ByteView(report_data).first(32);
+  const ByteView challenge = digest_in(report_data);
   AzureEvidence evidence;
   std::optional<Vouched> vouched;
   {

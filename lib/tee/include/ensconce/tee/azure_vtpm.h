@@ -50,8 +50,9 @@ std::unique_ptr<VtpmDevice> make_vtpm_device(std::filesystem::path path);
 Result<void> probe_azure_vtpm(const std::filesystem::path& path);
 
 // AzureVtpmProvider gets evidence "azure-snp": the paravisor's report, whose SNP report vouches for
-// the vTPM's attestation key, and a quote of that key over the PCRs, whose extraData is the first
-// 32 bytes of the report data; the other 32 must be zero, as a statement's are (else kUnsupported).
+// the vTPM's attestation key, and a quote of that key over the PCRs, whose extraData is the report
+// data without the zeros behind its digest: 32 bytes (SHA-256, of a statement) or 48 (SHA-384, of a
+// key release). More is kUnsupported: these TPMs know no longer digest, and take none.
 // The chip's certificate comes from the directory of endorsements, since nothing in the VM hands it
 // out (kEndorsements without). TDX below the paravisor is kUnsupported: its quote is made by the
 // host's metadata service. What may pass is tried again, at most kAttempts times.
