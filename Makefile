@@ -11,6 +11,7 @@ SECONDS ?=
 BENCH ?=
 SOAK ?=
 CHANGED ?=
+TEE ?= snp
 # Where the set-up puts engine and models; absolute, since tests run in folders of their own.
 ENSCONCE_CACHE := $(abspath $(or $(ENSCONCE_CACHE),.cache))
 ENSCONCE_MODELS ?= $(ENSCONCE_CACHE)/models
@@ -21,7 +22,8 @@ CTEST := ctest --output-on-failure --no-tests=error -j $(TEST_JOBS)
 
 help:
 	@printf '%s\n' \
-	  'make demo              the whole story on this machine: seal, attest, ask, six attacks refused' \
+	  'make demo              the whole story on this machine: seal, attest, ask, attacks refused;' \
+  '                       TEE=snp|tdx|sgx|azure says whose processor is simulated (snp)' \
 	  'make test              every test; what cannot run here is listed as skipped' \
 	  'make test-asan         the same under AddressSanitizer and UndefinedBehaviorSanitizer' \
 	  'make test-tsan         the same under ThreadSanitizer' \
@@ -39,7 +41,7 @@ help:
 demo:
 	@setup/setup.sh build
 	@setup/build.sh dev
-	@demo/run
+	@demo/run --platform $(TEE)
 
 test:
 	@setup/setup.sh build

@@ -1,5 +1,6 @@
-"""Six attacks on the running story. Each attempt returns (refused_by, words): the id of the refusal,
-or None when it was not refused for the reason it must be, and the verdict in the programs' words."""
+"""Attacks on the running story: six that need no device, and those that a device takes part in. Each
+attempt returns (refused_by, words): the id of the refusal, or None when it was not refused for the
+reason it must be, and the verdict in the programs' words."""
 
 import os
 import re
@@ -25,15 +26,20 @@ def _verdict(lines):
     return [line for line in lines if any(word in line for word in told)] or lines
 
 
-def _worker_is_refused(story, expected, config=None, **start):
-    """Starts a worker that must not become ready. The broker's verdict explains."""
+def _worker_is_refused(story, expected, config=None, by_broker=None, **start):
+    """Starts a worker that must not become ready. The broker's verdict explains, or the worker's
+    own words; by_broker says whose must, where that matters."""
     before = len(story.broker_process.errors)
     worker = story.house.start_worker(config or story.worker_config, **start)
     if worker.ready() is not None:
         worker.stop()
         return None, ["the worker became ready"]
-    words = story.broker_process.errors[before:] + worker.errors
-    return _refusal(words, expected), _verdict(words)
+    of_broker = story.broker_process.errors[before:]
+    words = of_broker + worker.errors
+    judged = words if by_broker is None else of_broker if by_broker else worker.errors
+    if by_broker is False and of_broker:
+        return None, ["the broker was asked", *words]
+    return _refusal(judged, expected), _verdict(words)
 
 
 def write_changed_worker(house, folder):
@@ -52,7 +58,7 @@ def write_changed_worker(house, folder):
 
 def changed_worker(story):
     path = write_changed_worker(story.house, story.house.operator / "changed")
-    return _worker_is_refused(story, "snp.measurement", worker=path)
+    return _worker_is_refused(story, story.house.platform.measurement_rule, worker=path)
 
 
 def preloaded_library(story):
@@ -63,7 +69,7 @@ def preloaded_library(story):
                       "{ ++calls; }\n", encoding="ascii")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     env = dict(os.environ, LD_PRELOAD=str(library))
-    return _worker_is_refused(story, "snp.measurement", env=env)
+    return _worker_is_refused(story, story.house.platform.measurement_rule, env=env)
 
 
 def changed_bundle(story):
@@ -99,7 +105,8 @@ def impostor(story):
     chain, key = middle.certificate(folder)
     between = middle.Middle(chain, key, middle.forger(story.port, chain))
     try:
-        return _client_is_refused(story, between.port, story.client_policy, "snp.report_data", between)
+        return _client_is_refused(story, between.port, story.client_policy,
+                                  story.house.platform.report_data_rule, between)
     finally:
         between.close()
 
@@ -125,7 +132,7 @@ def other_owner(story):
     config = told.write_worker_config(house, story.broker, "other-worker.toml",
                                       [story.owner, story.other],
                                       [folder / f"{MODELS[0]}.sealed"])
-    measurement = house.measure(config)["measurement"]
+    measurement = house.measure(config)["reference"]
     owners = [story.owner, story.other]
     policy = told.write(house.top / "other-release.toml", told.fill(
         "release-policy.toml", hardware=told.hardware(
@@ -142,6 +149,22 @@ def other_owner(story):
                                       story.owner)
     try:
         return _client_is_refused(story, said["port"], client, "channel.model.owner")
+    finally:
+        worker.stop()
+
+
+def play_fault(story, fault):
+    """A genuine worker on a device that takes part in an attack. Who refuses must be who the fault
+    says: the worker itself, the broker, or the client that was about to send something."""
+    if fault.by != "client":
+        return _worker_is_refused(story, fault.refused_by, by_broker=fault.by == "broker",
+                                  faults=[fault.script])
+    worker = story.house.start_worker(story.worker_config, faults=[fault.script])
+    said = worker.ready()
+    if said is None:
+        raise DemoError("the worker did not start:\n" + "\n".join(worker.errors[-20:]))
+    try:
+        return _client_is_refused(story, said["port"], story.client_policy, fault.refused_by)
     finally:
         worker.stop()
 

@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 
+from platforms import PLATFORMS
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ("line-reader", "sentence-labels")
 READY_SECONDS = 120
@@ -103,10 +105,12 @@ class Process:
 class House:
     """All parties and where they keep their things."""
 
-    def __init__(self, bin_dir, cache, transport="auto"):
+    def __init__(self, bin_dir, cache, transport="auto", platform="snp"):
         self.bin = pathlib.Path(bin_dir)
         self.cache = pathlib.Path(cache)
         self.transport = transport
+        self.platform = PLATFORMS[platform]
+        self.constants = {}  # what a policy pins besides a launch's digest; known once one is measured
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="ensconce-demo-"))
         self.owner = self._folder("model-owner")
         self.data_owner = self._folder("data-owner")
@@ -140,15 +144,21 @@ class House:
         self._running.append(process)
         return process
 
-    def start_worker(self, config, worker=None, env=None):
+    def start_worker(self, config, worker=None, env=None, faults=()):
         return self.start("ensconce-worker", [
-            self.program("ensconce-sim"), "run", "--state", self.chip, "--transport",
-            self.transport, "--", worker or self.program("ensconce-worker"), "--config", config],
+            self.program("ensconce-sim"), "run", "--state", self.chip, "--platform",
+            self.platform.name, "--transport", self.transport,
+            *(a for fault in faults for a in ("--fault", fault)),
+            "--", worker or self.program("ensconce-worker"), "--config", config],
             env)
 
     def measure(self, config, worker=None):
-        return self.json(self.program("ensconce-sim"), "measure", "--state", self.chip, "--",
-                         worker or self.program("ensconce-worker"), "--config", config)
+        """What `ensconce-sim measure` says; "reference" is the digest that a policy pins."""
+        measured = self.json(self.program("ensconce-sim"), "measure", "--state", self.chip,
+                             "--platform", self.platform.name, "--",
+                             worker or self.program("ensconce-worker"), "--config", config)
+        self.constants = self.platform.constants(measured)
+        return {**measured, "reference": self.platform.reference(measured)}
 
     def close(self, keep=False):
         for process in reversed(self._running):
