@@ -56,14 +56,14 @@ class Stack:
     manifests       manifest digest (hex) of each model's bundle, by name
     owner           the model owner's public key (hex); owner_key: the file
     anchor          SHA-256 (hex) of the simulated vendor's root key
-    measurement     of the worker that runs now (hex)
+    measurement     of the worker that runs now (hex); of an Azure VM what PCR 11 holds of it
     client_policy   a file: affirms the worker as it was started first
     worker, broker_process    house.Process: pid, errors (lines of stderr)
     house           demo/house.House: programs, folders of the parties
     """
 
-    def __init__(self, models, bin_dir=BIN, cache=CACHE, transport="auto"):
-        self.house = House(bin_dir, cache, transport)
+    def __init__(self, models, bin_dir=BIN, cache=CACHE, transport="auto", platform="snp"):
+        self.house = House(bin_dir, cache, transport, platform)
         self.worker = None
         self._number = 0
         self._admitted = []
@@ -85,12 +85,13 @@ class Stack:
             self.worker.stop()
             self.worker = None
 
-    def restart_worker(self, changed=None, settings=None, worker=None, admit=True):
+    def restart_worker(self, changed=None, settings=None, worker=None, admit=True, faults=()):
         """Stops the worker and starts it again on its port. Returns its measurement.
 
         changed     "binary": one byte of a copy of the program; "config": a comment in its file
         settings    more lines for its configuration file, a dict: {"handler_threads": 4}
         worker      another program altogether
+        faults      how its device misbehaves: docs/simulator.md, --fault
         admit       whether the model owner's release policy takes the new measurement. If not,
                     and it is a new one, the worker gets no keys and does not come up: DemoError.
 
@@ -104,10 +105,10 @@ class Stack:
         elif changed is not None:
             raise ValueError(f"what is changed: {changed}")
         config = self._config(settings or {})
-        self.measurement = self.house.measure(config, worker)["measurement"]
+        self.measurement = self.house.measure(config, worker)["reference"]
         if admit:
             self._admit(self.measurement)
-        self._run(config, worker)
+        self._run(config, worker, faults)
         return self.measurement
 
     def start_twin(self):
@@ -117,7 +118,7 @@ class Stack:
         config = told.write_worker_config(
             self.house, self.broker, "twin.toml", [self.owner],
             [self.bundles / f"{name}.sealed" for name in self.models], port)
-        self._admit(self.house.measure(config)["measurement"])
+        self._admit(self.house.measure(config)["reference"])
         twin = self.house.start_worker(config)
         if twin.ready() is None:
             raise DemoError("the twin did not start:\n" + "\n".join(twin.errors[-30:]))
@@ -139,8 +140,8 @@ class Stack:
         self.models = tuple(directories)
         self.owner_key, self.owner = told.make_key(house, house.owner, "owner.key")
         house.run(house.program("ensconce-sim"), "init", "--state", house.chip)
-        self.anchor = house.json(house.program("ensconce-sim"), "anchor", "--state",
-                                 house.chip)["spki_sha256"]
+        self.anchor = house.json(house.program("ensconce-sim"), "anchor", "--state", house.chip,
+                                 "--platform", house.platform.name)["spki_sha256"]
         self.broker_process, self.broker = told.start_broker(house, [self.owner],
                                                               free_port())
         self.broker_url = f"https://127.0.0.1:{self.broker['port']}"
@@ -149,7 +150,7 @@ class Stack:
         self.worker_port = free_port()
         self.worker_url = f"https://127.0.0.1:{self.worker_port}"
         config = self._config({})
-        self.measurement = house.measure(config)["measurement"]
+        self.measurement = house.measure(config)["reference"]
         self._admit(self.measurement)
         self.manifests = {}
         for name, directory in directories.items():
@@ -184,8 +185,8 @@ class Stack:
                 self.house, self.anchor, self._admitted, [self.owner], self.broker)))
         told.set_policy(self.house, self.broker, self.owner_key, POLICY, policy)
 
-    def _run(self, config, worker=None):
-        self.worker = self.house.start_worker(config, worker)
+    def _run(self, config, worker=None, faults=()):
+        self.worker = self.house.start_worker(config, worker, faults=faults)
         if self.worker.ready() is None:
             errors, self.worker = self.worker.errors, None
             raise DemoError("the worker did not start:\n" + "\n".join(errors[-30:]))
@@ -199,6 +200,7 @@ def start(models=("simple",), **options):
                 "simple_identity" and "every_type" of models/simple; or (name, directory) pairs
     bin_dir     where the programs are; cache: where models and the simulated processor are
     transport   how the simulated processor is reached: auto, fuse, pipes
+    platform    whose processor it is: snp, tdx, sgx, azure
     """
     running = Stack(models, **options)
     try:
