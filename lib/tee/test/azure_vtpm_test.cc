@@ -2,17 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <deque>
 #include <filesystem>
-#include <fstream>
 #include <map>
 
+#include "azure_vm.h"
 #include "ensconce/attestation/evidence/azure_evidence.h"
 #include "ensconce/attestation/evidence/snp_report.h"
 #include "ensconce/crypto/hash.h"
-#include "ensconce/sim/azure_vtpm.h"
-#include "ensconce/sim/snp_pki.h"
 
 namespace ensconce {
 namespace {
@@ -25,28 +22,6 @@ ByteArray<64> asked() {
   return data;
 }
 
-// One confidential VM for all tests: RSA keys take their time.
-struct Vm {
-  SnpPki chip = [] {
-    SeededRandom random(1);
-    SnpPkiOptions options;
-    options.rsa_bits = 2048;
-    return SnpPki::generate(options, random, Instant{1'780'000'000'000});
-  }();
-  AzureVtpm vtpm = AzureVtpm::generate();
-  AzureVtpm other = AzureVtpm::generate();
-
-  [[nodiscard]] HclReport hcl() const {
-    return parse_hcl_report(
-               vtpm.on_snp(chip, chip.report_template(), vtpm.runtime_data(), {}).hcl_report)
-        .value();
-  }
-};
-const Vm& vm() {
-  static const Vm made;
-  return made;
-}
-
 RsaPublicKey key_of(const AzureVtpm& vtpm) {
   const RuntimeClaims claims = parse_runtime_claims(vtpm.runtime_data()).value();
   return RsaPublicKey::from_modulus(claims.ak_modulus, claims.ak_exponent).value();
@@ -55,11 +30,11 @@ RsaPublicKey key_of(const AzureVtpm& vtpm) {
 // What the fake does differently.
 struct FakeVtpm {
   std::map<std::string, std::deque<TeeError>> failures;  // by operation, to come
-  Bytes hcl = write_hcl_report(vm().hcl());
-  const AzureVtpm* holds = &vm().vtpm;  // whose key lies at the handle
-  const AzureVtpm* signs = &vm().vtpm;  // and whose signs
-  std::optional<TpmAttest> attest;      // instead of one of what was asked
-  int pcrs_change = 0;                  // so many times between reading and quoting
+  Bytes hcl = write_hcl_report(azure_vm().hcl());
+  const AzureVtpm* holds = &azure_vm().vtpm;  // whose key lies at the handle
+  const AzureVtpm* signs = &azure_vm().vtpm;  // and whose signs
+  std::optional<TpmAttest> attest;            // instead of one of what was asked
+  int pcrs_change = 0;                        // so many times between reading and quoting
   int opened = 0;
   int closed = 0;
 };
@@ -115,18 +90,8 @@ class FakeDevice final : public VtpmDevice {
 
 class AzureVtpmAttester : public ::testing::Test {
  protected:
-  AzureVtpmAttester() {
-    std::string name = (fs::temp_directory_path() / "ensc-azure-XXXXXX").string();
-    root_ = ::mkdtemp(name.data());
-    int n = 0;
-    for (const EndorsementItem& item : vm().chip.endorsements({})) {
-      std::ofstream(root_ / std::to_string(n++)) << as_text(item.data);
-    }
-  }
-  ~AzureVtpmAttester() override { fs::remove_all(root_); }
-
   Result<HardwareEvidence> attest(const ByteArray<64>& report_data = asked()) {
-    AzureVtpmProvider provider(std::make_unique<FakeDevice>(vtpm_), root_,
+    AzureVtpmProvider provider(std::make_unique<FakeDevice>(vtpm_), endorsements_.path(),
                                [this](Millis d) { slept_ += d; });
     auto evidence = provider.attest(report_data);
     EXPECT_EQ(vtpm_.opened, vtpm_.closed);
@@ -139,7 +104,7 @@ class AzureVtpmAttester : public ::testing::Test {
   }
   void set(const HclReport& hcl) { vtpm_.hcl = write_hcl_report(hcl); }
 
-  fs::path root_;
+  EndorsementFolder endorsements_;
   FakeVtpm vtpm_;
   Millis slept_{0};
 };
@@ -152,8 +117,8 @@ TEST_F(AzureVtpmAttester, ReturnsWhatAVerifierReads) {
   ASSERT_TRUE(read) << read.error().to_string();
   const TpmAttest attested = parse_tpm_attest(read->tpm_message).value();
   EXPECT_TRUE(equal(attested.extra_data, ByteView(asked()).first(32)));
-  EXPECT_EQ(read->pcrs, vm().vtpm.pcrs());
-  EXPECT_EQ(read->vcek, vm().chip.endorsements({}).front().data);
+  EXPECT_EQ(read->pcrs, azure_vm().vtpm.pcrs());
+  EXPECT_EQ(read->vcek, azure_vm().chip.endorsements({}).front().data);
   EXPECT_EQ(evidence->missing, std::vector<std::string>{"crl"});
 }
 
@@ -202,35 +167,37 @@ TEST_F(AzureVtpmAttester, PassesOnWhatDoesNotPass) {
 
 TEST_F(AzureVtpmAttester, RefusesAReportOfAnotherVm) {
   // Whole and genuine, but it vouches for the key of the other VM's TPM.
-  set(parse_hcl_report(
-          vm().other.on_snp(vm().chip, vm().chip.report_template(), vm().other.runtime_data(), {})
-              .hcl_report)
+  set(parse_hcl_report(azure_vm()
+                           .other
+                           .on_snp(azure_vm().chip, azure_vm().chip.report_template(),
+                                   azure_vm().other.runtime_data(), {})
+                           .hcl_report)
           .value());
   expect_error(TeeError::kWrongKey);
 }
 
 TEST_F(AzureVtpmAttester, RefusesAQuoteByAnotherKey) {
-  vtpm_.signs = &vm().other;
+  vtpm_.signs = &azure_vm().other;
   expect_error(TeeError::kWrongKey);
 }
 
 TEST_F(AzureVtpmAttester, RefusesAQuoteOfAnotherChallengeOrOfFewerPcrs) {
-  vtpm_.attest = vm().vtpm.attest_template(Bytes(32, 0x5b));
+  vtpm_.attest = azure_vm().vtpm.attest_template(Bytes(32, 0x5b));
   expect_error(TeeError::kWrongReport);
-  vtpm_.attest = vm().vtpm.attest_template(ByteView(asked()).first(32));
+  vtpm_.attest = azure_vm().vtpm.attest_template(ByteView(asked()).first(32));
   vtpm_.attest->pcr_select &= ~1U;
   expect_error(TeeError::kBadAnswer);
 }
 
 TEST_F(AzureVtpmAttester, RefusesClaimsThatTheHardwareDoesNotVouchFor) {
-  HclReport hcl = vm().hcl();
-  hcl.runtime_data = vm().other.runtime_data();
+  HclReport hcl = azure_vm().hcl();
+  hcl.runtime_data = azure_vm().other.runtime_data();
   set(hcl);
   expect_error(TeeError::kWrongReport);
 }
 
 TEST_F(AzureVtpmAttester, RefusesTdxBelowTheParavisorByName) {
-  HclReport hcl = vm().hcl();
+  HclReport hcl = azure_vm().hcl();
   hcl.hardware = HclReport::Hardware::kTdx;
   hcl.version = 2;
   set(hcl);
@@ -245,10 +212,21 @@ TEST_F(AzureVtpmAttester, RefusesWhatIsNoReport) {
 }
 
 TEST_F(AzureVtpmAttester, WantsTheChipsCertificate) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(endorsements_.path())) {
     fs::remove(entry.path());
   }
   expect_error(TeeError::kEndorsements);
+}
+
+TEST_F(AzureVtpmAttester, IsFoundByWhatItsIndexHolds) {
+  FakeDevice device(vtpm_);
+  EXPECT_TRUE(probe_azure_vtpm(device));
+  vtpm_.hcl = Bytes(600, 'x');
+  EXPECT_TRUE(probe_azure_vtpm(device).error().is(TeeError::kBadAnswer));
+  vtpm_.failures["read_nv"] = {TeeError::kNoDevice};
+  EXPECT_TRUE(probe_azure_vtpm(device).error().is(TeeError::kNoDevice));
+  EXPECT_EQ(vtpm_.opened, 3);
+  EXPECT_EQ(vtpm_.closed, 3);
 }
 
 TEST(VtpmDevice, SaysWhenThereIsNoTpm) {

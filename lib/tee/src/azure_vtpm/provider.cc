@@ -123,16 +123,21 @@ class Opened {
 }  // namespace
 
 Result<void> probe_azure_vtpm(const std::filesystem::path& path) {
-  const auto device = make_vtpm_device(path);
-  ENSC_TRY(device->open());
-  const Opened opened(*device);
-  const auto report = device->read_nv(kHclReportIndex, kMaxHclReport);
-  return report ? ok() : Result<void>(report.error());
+  return probe_azure_vtpm(*make_vtpm_device(path));
 }
 
-AzureVtpmProvider::AzureVtpmProvider(std::filesystem::path tpm, std::filesystem::path endorsements)
-    : AzureVtpmProvider(make_vtpm_device(std::move(tpm)), std::move(endorsements), real_sleeper()) {
+Result<void> probe_azure_vtpm(VtpmDevice& device) {
+  ENSC_TRY(device.open());
+  const Opened opened(device);
+  ENSC_TRY_ASSIGN(const Bytes held, device.read_nv(kHclReportIndex, kMaxHclReport));
+  const auto report = parse_hcl_report(held);
+  return report ? ok() : Result<void>(bad_answer("the paravisor's report", report.error()));
 }
+
+AzureVtpmProvider::AzureVtpmProvider(std::filesystem::path tpm, std::filesystem::path endorsements,
+                                     Sleeper sleep)
+    : AzureVtpmProvider(make_vtpm_device(std::move(tpm)), std::move(endorsements),
+                        std::move(sleep)) {}
 
 AzureVtpmProvider::AzureVtpmProvider(std::unique_ptr<VtpmDevice> device,
                                      std::filesystem::path endorsements, Sleeper sleep)

@@ -16,8 +16,10 @@ inline constexpr std::uint32_t kHclKeyHandle = 0x81000003;
 inline constexpr std::size_t kMaxHclReport = 16384;
 
 // VtpmDevice is a TPM 2.0 as far as attestation needs it (TCG TPM 2.0 Library, part 3). Codes of
-// the TPM that may pass (RETRY, YIELDED, TESTING, NV_UNAVAILABLE) are TeeError::kBusy, an index or
-// handle that is not there kNoDevice, others kFirmware with their number.
+// the TPM that may pass (RETRY, YIELDED, TESTING, NV_UNAVAILABLE and their like) are
+// TeeError::kBusy, an index or handle that is not there kNoDevice, what asks for a password
+// kDenied, an answer of another form, or a TPM 1.2's, kBadAnswer, others kFirmware with their
+// number.
 class VtpmDevice {
  public:
   struct Quote {
@@ -46,8 +48,9 @@ class VtpmDevice {
 std::unique_ptr<VtpmDevice> make_vtpm_device(std::filesystem::path path);
 
 // probe_azure_vtpm says whether the TPM at `path` holds a paravisor's report: an ordinary TPM has
-// none (kNoDevice).
+// no such index (kNoDevice), or its owner keeps something else there (kBadAnswer).
 Result<void> probe_azure_vtpm(const std::filesystem::path& path);
+Result<void> probe_azure_vtpm(VtpmDevice& device);
 
 // AzureVtpmProvider gets evidence "azure-snp": the paravisor's report, whose SNP report vouches for
 // the vTPM's attestation key, and a quote of that key over the PCRs, whose extraData is the report
@@ -60,7 +63,8 @@ class AzureVtpmProvider final : public EvidenceProvider {
  public:
   static constexpr int kAttempts = 8;
 
-  AzureVtpmProvider(std::filesystem::path tpm, std::filesystem::path endorsements);
+  AzureVtpmProvider(std::filesystem::path tpm, std::filesystem::path endorsements,
+                    Sleeper sleep = real_sleeper());
   AzureVtpmProvider(std::unique_ptr<VtpmDevice> device, std::filesystem::path endorsements,
                     Sleeper sleep);
 

@@ -1,20 +1,15 @@
-#include <fcntl.h>
+#include "esys_device.h"
+
 #include <tss2/tss2_esys.h>
-#include <tss2/tss2_tcti_device.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <utility>
 
-#include "../device_error.h"
-#include "ensconce/base/file.h"
-#include "ensconce/tee/azure_vtpm.h"
+#include "tpm_error.h"
 
-namespace ensconce {
+namespace ensconce::internal {
 
 namespace {
 
@@ -26,45 +21,6 @@ struct FreeByEsys {
 };
 template <typename T>
 using Taken = std::unique_ptr<T, FreeByEsys>;
-
-std::string hex_of(TSS2_RC code) {
-  const ByteArray<4> bytes{static_cast<std::uint8_t>(code >> 24),
-                           static_cast<std::uint8_t>(code >> 16),
-                           static_cast<std::uint8_t>(code >> 8), static_cast<std::uint8_t>(code)};
-  return "0x" + to_hex(bytes);
-}
-
-// What a return code means. Codes of the TPM itself have no layer; of those of format one the low
-// six bits tell the error, the rest which handle or parameter it is about (part 2, 6.6).
-Error failed(const char* doing, TSS2_RC code) {
-  const std::string detail = std::string(doing) + ": TPM code " + hex_of(code);
-  if ((code & TSS2_RC_LAYER_MASK) == TSS2_TPM_RC_LAYER ||
-      (code & TSS2_RC_LAYER_MASK) == TSS2_RESMGR_TPM_RC_LAYER) {
-    const TSS2_RC plain = code & 0xfff;
-    if (plain == TPM2_RC_RETRY || plain == TPM2_RC_YIELDED || plain == TPM2_RC_TESTING ||
-        plain == TPM2_RC_NV_UNAVAILABLE || plain == TPM2_RC_NV_RATE) {
-      return {TeeError::kBusy, detail};
-    }
-    if ((plain & TPM2_RC_FMT1) != 0 && (plain & 0x0bf) == TPM2_RC_HANDLE) {
-      return Error(TeeError::kNoDevice, detail + ": no such index or key")
-          .with_remedy("this TPM is no Azure confidential VM's");
-    }
-    if (plain == TPM2_RC_LOCKOUT || plain == TPM2_RC_FAILURE) {
-      return Error(TeeError::kFirmware,
-                   detail + (plain == TPM2_RC_LOCKOUT ? " (LOCKOUT)" : " (FAILURE)"))
-          .with_remedy("restart the virtual machine");
-    }
-    return {TeeError::kFirmware, detail};
-  }
-  const TSS2_RC base = code & 0xffff;
-  if (base == TSS2_BASE_RC_TRY_AGAIN) {
-    return {TeeError::kBusy, detail};
-  }
-  if (base == TSS2_BASE_RC_IO_ERROR || base == TSS2_BASE_RC_NO_CONNECTION) {
-    return {TeeError::kIo, detail};
-  }
-  return {TeeError::kBadAnswer, detail};
-}
 
 TPML_PCR_SELECTION selection_of(std::uint32_t pcrs) {
   TPML_PCR_SELECTION out{};
@@ -102,25 +58,16 @@ Bytes magnitude_of(std::uint32_t value) {
 
 class EsysDevice final : public VtpmDevice {
  public:
-  explicit EsysDevice(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit EsysDevice(OpenTcti open) : open_(std::move(open)) {}
   ~EsysDevice() override { close_all(); }
 
   Result<void> open() override {
-    ENSC_TRY(look_at_path());
-    ::setenv("TSS2_LOG", "all+none", 1);  // errors are ours to tell
-    std::size_t size = 0;
-    if (const TSS2_RC code = Tss2_Tcti_Device_Init(nullptr, &size, nullptr); code != 0) {
-      return failed("opening the TPM", code);
-    }
-    tcti_ = Bytes(size);
-    auto* tcti = reinterpret_cast<TSS2_TCTI_CONTEXT*>(tcti_.data());
-    if (const TSS2_RC code = Tss2_Tcti_Device_Init(tcti, &size, path_.c_str()); code != 0) {
-      tcti_.clear();
-      return failed("opening the TPM", code);
-    }
-    if (const TSS2_RC code = Esys_Initialize(&esys_, tcti, nullptr); code != 0) {
+    close_all();
+    ENSC_TRY_ASSIGN(Tcti opened, open_());
+    tcti_ = checked_tcti(std::move(opened));
+    if (const TSS2_RC code = Esys_Initialize(&esys_, tcti_.get(), nullptr); code != 0) {
       close_all();
-      return failed("opening the TPM", code);
+      return tpm_error("opening the TPM", code);
     }
     return ok();
   }
@@ -134,7 +81,7 @@ class EsysDevice final : public VtpmDevice {
         Esys_NV_ReadPublic(esys_, nv, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &raw, nullptr);
     const Taken<TPM2B_NV_PUBLIC> area(raw);
     if (code != 0) {
-      return failed("reading the NV index's size", code);
+      return tpm_error("reading the NV index's size", code);
     }
     const std::size_t size = area->nvPublic.dataSize;
     if (size > limit) {
@@ -155,7 +102,7 @@ class EsysDevice final : public VtpmDevice {
                                          nullptr, nullptr);
     const Taken<TPM2B_PUBLIC> area(raw);
     if (code != 0) {
-      return failed("reading the attestation key", code);
+      return tpm_error("reading the attestation key", code);
     }
     const TPMT_PUBLIC& shown = area->publicArea;
     if (shown.type != TPM2_ALG_RSA) {
@@ -183,7 +130,7 @@ class EsysDevice final : public VtpmDevice {
       const Taken<TPML_PCR_SELECTION> given(raw_given);
       const Taken<TPML_DIGEST> values(raw_values);
       if (code != 0) {
-        return failed("reading PCRs", code);
+        return tpm_error("reading PCRs", code);
       }
       const std::uint32_t bits = bits_of(*given) & wanted;
       ENSC_TRY(take_values(bits, *values, out));
@@ -210,7 +157,7 @@ class EsysDevice final : public VtpmDevice {
     const Taken<TPM2B_ATTEST> attest(raw_attest);
     const Taken<TPMT_SIGNATURE> signature(raw_signature);
     if (code != 0) {
-      return failed("quoting", code);
+      return tpm_error("quoting", code);
     }
     if (signature->sigAlg != TPM2_ALG_RSASSA ||
         signature->signature.rsassa.hash != TPM2_ALG_SHA256) {
@@ -222,37 +169,16 @@ class EsysDevice final : public VtpmDevice {
   }
 
  private:
-  // tpm2-tss says of a device that cannot be opened only that: the errno tells more.
-  [[nodiscard]] Result<void> look_at_path() const {
-    const Fd fd(::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-    if (fd.valid()) {
-      return ok();
-    }
-    const int error = errno;
-    if (internal::is_absent(error)) {
-      return Error(TeeError::kNoDevice,
-                   "there is no TPM at " + path_.string() + ": " + std::strerror(error))
-          .with_remedy("in an Azure confidential VM: modprobe tpm_crb");
-    }
-    Error out = internal::device_error("opening the TPM", error);
-    return out.is(TeeError::kDenied)
-               ? std::move(out).with_remedy("add the user of this program to the group tss")
-               : out;
-  }
-
   void close_all() {
     Esys_Finalize(&esys_);
-    if (!tcti_.empty()) {
-      Tss2_Tcti_Finalize(reinterpret_cast<TSS2_TCTI_CONTEXT*>(tcti_.data()));
-      tcti_.clear();
-    }
+    tcti_.reset();
   }
 
   Result<ESYS_TR> handle_of(TPM2_HANDLE handle, const char* doing) {
     ESYS_TR out = ESYS_TR_NONE;
     const TSS2_RC code =
         Esys_TR_FromTPMPublic(esys_, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &out);
-    return code == 0 ? Result<ESYS_TR>(out) : failed(doing, code);
+    return code == 0 ? Result<ESYS_TR>(out) : tpm_error(doing, code);
   }
 
   // How much of an NV index one command may read.
@@ -265,7 +191,7 @@ class EsysDevice final : public VtpmDevice {
                            TPM2_PT_NV_BUFFER_MAX, 1, &more, &raw);
     const Taken<TPMS_CAPABILITY_DATA> capability(raw);
     if (code != 0) {
-      return failed("asking how much can be read at once", code);
+      return tpm_error("asking how much can be read at once", code);
     }
     const TPML_TAGGED_TPM_PROPERTY& properties = capability->data.tpmProperties;
     if (properties.count == 0 || properties.tpmProperty[0].property != TPM2_PT_NV_BUFFER_MAX ||
@@ -282,7 +208,7 @@ class EsysDevice final : public VtpmDevice {
                      static_cast<UINT16>(len), static_cast<UINT16>(out.size()), &raw);
     const Taken<TPM2B_MAX_NV_BUFFER> part(raw);
     if (code != 0) {
-      return failed("reading the NV index", code);
+      return tpm_error("reading the NV index", code);
     }
     if (part->size != len) {
       return Error(TeeError::kBadAnswer, "reading the NV index: expected " + std::to_string(len) +
@@ -312,15 +238,18 @@ class EsysDevice final : public VtpmDevice {
                                     "bank?"));
   }
 
-  std::filesystem::path path_;
-  Bytes tcti_;
+  OpenTcti open_;
+  Tcti tcti_;
   ESYS_CONTEXT* esys_ = nullptr;
 };
 
 }  // namespace
 
-std::unique_ptr<VtpmDevice> make_vtpm_device(std::filesystem::path path) {
-  return std::make_unique<EsysDevice>(std::move(path));
+std::unique_ptr<VtpmDevice> make_esys_device(OpenTcti open) {
+  // tpm2-tss writes what fails to standard error, and reads this when it first has something to
+  // say. Errors are ours to tell.
+  [[maybe_unused]] static const int quiet = ::setenv("TSS2_LOG", "all+none", 1);
+  return std::make_unique<EsysDevice>(std::move(open));
 }
 
-}  // namespace ensconce
+}  // namespace ensconce::internal
