@@ -149,7 +149,7 @@ void register_key_commands(Registrar registrar) {
   generate->callback([arguments = generate_arguments, registrar] {
     registrar.chosen = [arguments, &context = registrar.context]() -> Result<int> {
       const Ed25519PrivateKey key = Ed25519PrivateKey::generate(context.random);
-      ENSC_TRY(write_key_file(arguments->file, kOwnerKeyKind, key.seed().expose(),
+      ENSC_TRY(write_key_file(arguments->file, kOwnerKeyKind, key.seed().expose().first<32>(),
                               arguments->force ? Overwrite::kAllow : Overwrite::kRefuse));
       print_public_key(key);
       return 0;

@@ -11,6 +11,8 @@
 #include <mutex>
 #include <new>
 
+#include "ensconce/base/locked_memory.h"
+
 // Pages that nobody has: the address sanitizer reports whoever still reads them.
 #if defined(__SANITIZE_ADDRESS__)  // GCC
 #define ENSC_HAS_ASAN 1
@@ -60,6 +62,8 @@ std::size_t whole_pages(std::size_t len) {
 // takes longer than to encrypt what they hold. Powers of two pages; what is larger is not kept.
 class PagePool {
  public:
+  static constexpr std::size_t kLargest = std::size_t{1024} * 1024;
+
   // len_for is how much is mapped for a secret of `len` bytes.
   static std::size_t len_for(std::size_t len) {
     const std::size_t whole = whole_pages(len);
@@ -99,7 +103,6 @@ class PagePool {
   }
 
  private:
-  static constexpr std::size_t kLargest = std::size_t{1024} * 1024;
   static constexpr std::size_t kMost = std::size_t{8} * 1024 * 1024;
   struct Class {
     std::array<std::uint8_t*, 64> pages{};
@@ -130,6 +133,9 @@ std::uint8_t* map_pages(std::size_t mapped) {
   }
   // Hygiene, not the boundary: a refusal by the kernel leaves the secret as safe as the TEE is.
   (void)madvise(p, mapped, MADV_DONTDUMP);
+  if (mapped <= PagePool::kLargest) {
+    lock_pages(p, mapped);
+  }
   return static_cast<std::uint8_t*>(p);
 }
 }  // namespace
@@ -189,8 +195,7 @@ void SecretBytes::discard(std::size_t begin, std::size_t end) noexcept {
   }
   wipe(data_ + begin, end - begin);
   const Range pages{whole_pages(begin), end / page_len() * page_len()};
-  if (pages.begin >= pages.end ||
-      madvise(data_ + pages.begin, pages.end - pages.begin, MADV_DONTNEED) != 0) {
+  if (pages.begin >= pages.end || !discard_pages(data_ + pages.begin, pages.end - pages.begin)) {
     return;
   }
   // The ranges stay apart and in order: those that touch the new one become part of it.

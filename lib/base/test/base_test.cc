@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <type_traits>
@@ -9,6 +10,8 @@
 #include "ensconce/base/bytes.h"
 #include "ensconce/base/clock.h"
 #include "ensconce/base/file.h"
+#include "ensconce/base/kept_secret.h"
+#include "ensconce/base/locked_memory.h"
 #include "ensconce/base/random.h"
 #include "ensconce/base/secret.h"
 
@@ -83,6 +86,80 @@ std::size_t resident_pages(ByteView bytes) {
   EXPECT_EQ(mincore(const_cast<std::uint8_t*>(bytes.data()), bytes.size(), in_memory.data()), 0);
   return static_cast<std::size_t>(
       std::count_if(in_memory.begin(), in_memory.end(), [](auto flags) { return flags & 1; }));
+}
+
+// Locked pages refuse what gives others back to the system.
+TEST(SecretBytes, DiscardsLockedPagesToo) {
+  constexpr std::size_t kPages = 16;
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  SecretBytes secret(kPages * page);
+  std::fill_n(secret.expose_mutable().data(), secret.size(), 7);
+  if (mlock(secret.expose().data(), secret.size()) != 0) {
+    GTEST_SKIP() << "RLIMIT_MEMLOCK allows nothing here";
+  }
+  secret.discard(0, kPages * page);
+  EXPECT_EQ(resident_pages(secret.expose()), 0U);
+  munlock(secret.expose().data(), secret.size());
+}
+
+TEST(KeptSecret, CopiesMovesAndWipes) {
+  static_assert(!std::is_copy_constructible_v<KeptSecret>);
+  static_assert(!std::is_convertible_v<KeptSecret, ByteView>);
+  KeptSecret secret = KeptSecret::copy_of(as_bytes("a seed of a key"));
+  const std::uint8_t* const place = secret.expose().data();
+  KeptSecret moved = std::move(secret);
+  EXPECT_EQ(as_text(moved.expose()), "a seed of a key");
+  EXPECT_EQ(moved.expose().data(), place);
+  KeptSecret other = KeptSecret::copy_of(as_bytes("another"));
+  EXPECT_NE(other.expose().data(), place);
+  moved = std::move(other);
+  EXPECT_EQ(as_text(moved.expose()), "another");
+  // The place is still mapped: what was there is not.
+  EXPECT_TRUE(std::all_of(place, place + 15, [](std::uint8_t b) { return b == 0; }));
+}
+
+TEST(KeptSecret, HasRoomForMoreThanOneBlock) {
+  std::vector<KeptSecret> many;
+  for (int i = 0; i < 1000; ++i) {
+    many.push_back(KeptSecret::copy_of(as_bytes(std::to_string(i))));
+  }
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(as_text(many[static_cast<std::size_t>(i)].expose()), std::to_string(i));
+  }
+}
+
+// The heap gives back what it does not use, also where everything is locked.
+TEST(LockedMemory, TrimsTheHeapThatIsLocked) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer has a heap of its own";
+#endif
+  if (!may_lock_all_memory()) {
+    GTEST_SKIP() << "RLIMIT_MEMLOCK has a bound here";
+  }
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (lock_memory() != LockedMemory::kAll || locked_memory() != LockedMemory::kAll) {
+      _exit(2);
+    }
+    const auto resident = [] {
+      const Bytes statm = read_file("/proc/self/statm", 256).value();
+      const std::string text(as_text(statm));
+      return std::stoul(text.substr(text.find(' ')));
+    };
+    // Small blocks, so that they lie on the heap, and one at its end that stays.
+    std::vector<std::unique_ptr<Bytes>> blocks;
+    for (int i = 0; i < 4096; ++i) {
+      blocks.push_back(std::make_unique<Bytes>(8192, 1));
+    }
+    const auto stays = std::make_unique<Bytes>(8192, 1);
+    const unsigned long before = resident();
+    blocks.clear();
+    trim_heap();
+    _exit(resident() + 4096 < before ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(SecretBytes, DiscardsAPartAndKeepsTheRest) {

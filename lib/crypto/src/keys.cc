@@ -37,19 +37,19 @@ Pkey pkey_of(const EcPublicKey& key) {
 // ---- Ed25519 --------------------------------------------------------------------------------
 
 Result<Ed25519PrivateKey> Ed25519PrivateKey::from_seed(ByteView seed32) {
-  auto seed = SecretArray<32>::from(seed32);
-  if (!seed) {
+  if (seed32.size() != 32) {
     return bad_key("an Ed25519 seed has 32 bytes");
   }
+  KeptSecret seed = KeptSecret::copy_of(seed32);
   (void)ossl::backend();
-  const ossl::Pkey key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr,
-                                                    seed->expose().data(), seed->expose().size()));
+  const ossl::Pkey key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.expose().data(),
+                                                    seed.expose().size()));
   ENSC_CHECK(key != nullptr);
   Ed25519PublicKey pub;
   std::size_t len = pub.bytes.size();
   ENSC_CHECK(EVP_PKEY_get_raw_public_key(key.get(), pub.bytes.data(), &len) == 1);
   ENSC_CHECK(len == pub.bytes.size());
-  return Ed25519PrivateKey(*std::move(seed), pub);
+  return Ed25519PrivateKey(std::move(seed), pub);
 }
 
 Ed25519PrivateKey Ed25519PrivateKey::generate(Random& random) {
@@ -62,7 +62,7 @@ namespace {
 
 // The public half is ours, derived from this very seed; given the seed alone, OpenSSL would derive
 // it again for each signature, which takes as long as to sign.
-ossl::Pkey ed25519_pair(const SecretArray<32>& seed, Ed25519PublicKey pub) {
+ossl::Pkey ed25519_pair(const KeptSecret& seed, Ed25519PublicKey pub) {
   (void)ossl::backend();
   const ossl::PkeyCtx ctx(EVP_PKEY_CTX_new_from_name(nullptr, "ED25519", nullptr));
   ENSC_CHECK(ctx != nullptr && EVP_PKEY_fromdata_init(ctx.get()) == 1);

@@ -86,7 +86,7 @@ Result<KeyTerms> parse_key_terms(ByteView bytes) {
 
 Result<Ledger> Ledger::open(Aes256Key root_key, BrokerStore& store, Random& random,
                             DecisionObserver observer, Instant now) {
-  Ledger ledger(std::move(root_key), store, random, std::move(observer));
+  Ledger ledger(root_key, store, random, std::move(observer));
   ENSC_TRY(ledger.verify_root_key());
   ENSC_TRY(ledger.load(now));
   return ledger;
@@ -260,12 +260,13 @@ void Ledger::remember_nonce(const ByteArray<16>& nonce, Instant at) {
   nonces_.insert_or_assign(nonce, at + kNonceLife);
 }
 
+Aes256Gcm Ledger::aead() const { return Aes256Gcm(Aes256Key::from(root_key_.expose()).value()); }
+
 Bytes Ledger::seal(ByteView aad, ByteView plaintext) const {
   Bytes out(Aes256Gcm::kNonceLen + plaintext.size() + Aes256Gcm::kTagLen);
   const MutableByteView view(out);
   random_->fill(view.first(Aes256Gcm::kNonceLen));
-  Aes256Gcm(root_key_).seal(view.first(Aes256Gcm::kNonceLen), aad, plaintext,
-                            view.subspan(Aes256Gcm::kNonceLen));
+  aead().seal(view.first(Aes256Gcm::kNonceLen), aad, plaintext, view.subspan(Aes256Gcm::kNonceLen));
   return out;
 }
 
@@ -274,8 +275,8 @@ Result<SecretBytes> Ledger::unseal(ByteView aad, ByteView sealed) const {
     return Error(KeyBrokerError::kStore, "a sealed value is too short");
   }
   SecretBytes out(sealed.size() - Aes256Gcm::kNonceLen - Aes256Gcm::kTagLen);
-  if (!Aes256Gcm(root_key_).open(sealed.first(Aes256Gcm::kNonceLen), aad,
-                                 sealed.subspan(Aes256Gcm::kNonceLen), out.expose_mutable())) {
+  if (!aead().open(sealed.first(Aes256Gcm::kNonceLen), aad, sealed.subspan(Aes256Gcm::kNonceLen),
+                   out.expose_mutable())) {
     return Error(KeyBrokerError::kStore, "a sealed value does not open under the root key");
   }
   return out;

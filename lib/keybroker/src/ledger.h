@@ -85,8 +85,8 @@ class Ledger {
   }
 
  private:
-  Ledger(Aes256Key root_key, BrokerStore& store, Random& random, DecisionObserver observer)
-      : root_key_(std::move(root_key)),
+  Ledger(const Aes256Key& root_key, BrokerStore& store, Random& random, DecisionObserver observer)
+      : root_key_(KeptSecret::copy_of(root_key.expose())),
         store_(&store),
         random_(&random),
         observer_(std::move(observer)) {}
@@ -99,7 +99,9 @@ class Ledger {
   [[nodiscard]] Bytes seal(ByteView aad, ByteView plaintext) const;
   [[nodiscard]] Result<SecretBytes> unseal(ByteView aad, ByteView sealed) const;
 
-  Aes256Key root_key_;
+  [[nodiscard]] Aes256Gcm aead() const;
+
+  KeptSecret root_key_;
   BrokerStore* store_;
   Random* random_;
   DecisionObserver observer_;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "ensconce/base/locked_memory.h"
 #include "ensconce/inference/onnx_graph.h"
 #include "ensconce/inference/onnxruntime.h"
 #include "ensconce/inference/wiped.h"
@@ -398,7 +399,7 @@ class OrtEngineFactory final : public EngineFactory {
     auto loaded = std::shared_ptr<LoadedGraph>(
         new LoadedGraph{environment_, session_of(graph, session, read_up_to)});
     // What parsing left behind is some two thirds of the graph.
-    ::malloc_trim(0);
+    trim_heap();
     keep_intermediates();
     ENSC_TRY_ASSIGN(std::vector<TensorSpec> inputs, input_specs(loaded->session));
     ENSC_TRY_ASSIGN(std::vector<TensorSpec> outputs, output_specs(loaded->session));

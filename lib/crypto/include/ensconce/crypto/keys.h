@@ -4,6 +4,7 @@
 #include <string>
 
 #include "ensconce/base/bytes.h"
+#include "ensconce/base/kept_secret.h"
 #include "ensconce/base/random.h"
 #include "ensconce/base/secret.h"
 #include "ensconce/crypto/error.h"
@@ -24,12 +25,11 @@ class Ed25519PrivateKey {
   static Result<Ed25519PrivateKey> from_seed(ByteView seed32);
   [[nodiscard]] const Ed25519PublicKey& public_key() const { return public_; }
   [[nodiscard]] Ed25519Signature sign(ByteView message) const;
-  [[nodiscard]] const SecretArray<32>& seed() const { return seed_; }
+  [[nodiscard]] const KeptSecret& seed() const { return seed_; }
 
  private:
-  Ed25519PrivateKey(SecretArray<32> seed, Ed25519PublicKey pub)
-      : seed_(std::move(seed)), public_(pub) {}
-  SecretArray<32> seed_;
+  Ed25519PrivateKey(KeptSecret seed, Ed25519PublicKey pub) : seed_(std::move(seed)), public_(pub) {}
+  KeptSecret seed_;  // 32 bytes
   Ed25519PublicKey public_;
 };
 // ed25519_verify returns CryptoError::kBadSignature unless the signature holds.
