@@ -241,7 +241,6 @@ std::vector<PlatformAdvice> advise(const MachineFacts& facts) {
 }
 
 std::vector<HygieneFinding> look_at_hygiene(const MachineFacts& facts) {
-  constexpr std::uint64_t kWanted = std::uint64_t{64} * 1024 * 1024;
   std::vector<HygieneFinding> out;
   out.push_back({"swap", facts.swap_kib == 0,
                  facts.swap_kib == 0 ? "none" : std::to_string(facts.swap_kib / 1024) + " MiB",
@@ -250,15 +249,19 @@ std::vector<HygieneFinding> look_at_hygiene(const MachineFacts& facts) {
   out.push_back({"core dumps", true,
                  piped ? "piped to a program; the worker makes none" : "the worker makes none",
                  ""});
-  const bool enough = !facts.locked_limit || *facts.locked_limit >= kWanted;
+  // As worker and broker count it (docs/sandbox.md): all memory or none, and ports by landlock 4.
+  const bool enough = !facts.locked_limit;
   out.push_back({"locked memory", enough,
                  facts.locked_limit ? std::to_string(*facts.locked_limit / 1024) + " KiB allowed"
                                     : "no limit",
                  enough ? "" : "LimitMEMLOCK=infinity in the unit, or ulimit -l"});
-  const bool landlock = facts.landlock > 0;
-  out.push_back({"landlock", landlock,
-                 landlock ? "version " + std::to_string(facts.landlock) : "none",
-                 landlock ? "" : "a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm="});
+  const bool ports = facts.landlock >= 4;
+  out.push_back({"landlock", ports,
+                 facts.landlock > 0 ? "version " + std::to_string(facts.landlock) : "none",
+                 ports                ? ""
+                 : facts.landlock > 0 ? "Linux 6.7 or later, to restrict TCP ports as well"
+                                      : "a kernel with CONFIG_SECURITY_LANDLOCK and landlock in "
+                                        "lsm="});
   out.push_back({"seccomp", facts.seccomp, facts.seccomp ? "there" : "cannot be seen",
                  facts.seccomp ? "" : "a kernel with CONFIG_SECCOMP_FILTER"});
   const bool aes = facts.flags.contains("aes");
