@@ -117,6 +117,7 @@ class House:
         self.operator = self._folder("operator")
         self.chip = self.cache / "simulated-processor"
         self._running = []
+        self._sandbox = None
 
     def _folder(self, name):
         path = self.top / name
@@ -159,6 +160,17 @@ class House:
                              worker or self.program("ensconce-worker"), "--config", config)
         self.constants = self.platform.constants(measured)
         return {**measured, "reference": self.platform.reference(measured)}
+
+    def sandbox(self):
+        """What a worker or broker of this machine says of its sandbox: what the kernel gives."""
+        if self._sandbox is None:
+            config = write(self.top / "any-worker.toml", (
+                'format = "ensconce-worker/1"\nlisten = "127.0.0.1:0"\ntsm_root = "tsm"\n'
+                f'owner_keys = ["{"00" * 32}"]\n[broker]\nurl = "https://127.0.0.1:1"\n'
+                f'key = "{"00" * 32}"\ntls_pin = "{"00" * 32}"\n[[model]]\nbundle = "none"\n'))
+            self._sandbox = self.json(self.program("ensconce-worker"), "--explain-sandbox", "--json",
+                                      "--config", config)["security.sandbox"]
+        return self._sandbox
 
     def close(self, keep=False):
         for process in reversed(self._running):

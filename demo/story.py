@@ -56,7 +56,8 @@ def write_worker_config(house, broker, name, owner_keys, bundles, port=0, more="
 
 def hardware(house, anchor, measurements, owner_keys, broker):
     return fill(house.platform.template, anchor=anchor, measurements=quoted(measurements),
-                owner_keys=quoted(owner_keys), broker_key=broker["key"], **house.constants)
+                owner_keys=quoted(owner_keys), broker_key=broker["key"], sandbox=house.sandbox(),
+                **house.constants)
 
 
 def write_client_policy(house, name, anchor, measurements, owner_keys, broker, model_owner,

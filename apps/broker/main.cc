@@ -1,7 +1,5 @@
 // ensconce-broker: keeps content keys and releases them to attested workers.
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,7 +7,9 @@
 
 #include "ensconce/attestation/result/render.h"
 #include "ensconce/attester/broker_attester.h"
+#include "ensconce/attester/processor_paths.h"
 #include "ensconce/base/file.h"
+#include "ensconce/base/kept_secret.h"
 #include "ensconce/base/log.h"
 #include "ensconce/base/printable.h"
 #include "ensconce/base/stop_signals.h"
@@ -17,6 +17,8 @@
 #include "ensconce/keybroker/config.h"
 #include "ensconce/keybroker/key_broker.h"
 #include "ensconce/keybroker/sqlite_store.h"
+#include "ensconce/sandbox/explain.h"
+#include "ensconce/sandbox/sandbox.h"
 #include "ensconce/tee/detect.h"
 #include "state.h"
 
@@ -27,6 +29,7 @@ constexpr const char* kUsage =
     "ensconce-broker: keep content keys, and release them to attested workers alone.\n"
     "\n"
     "usage: ensconce-broker --config broker.toml [--state DIR]\n"
+    "       ensconce-broker --explain-sandbox [--json] --config broker.toml [--state DIR]\n"
     "       ensconce-broker init --state DIR\n"
     "\n"
     "It makes its keys on the first start and prints one line of JSON to stdout when it is ready:\n"
@@ -34,14 +37,19 @@ constexpr const char* kUsage =
     "prints\n"
     "key and pin, and stops. Every key of broker.toml is in docs/config-broker.md.\n"
     "\n"
-    "  --config FILE   the configuration\n"
-    "  --state DIR     where keys, database and log are kept; overrides the configuration\n"
-    "  --check         read the configuration, say what is wrong with it, and stop\n"
-    "  --version       print the version\n";
+    "  --config FILE       the configuration\n"
+    "  --state DIR         where keys, database and log are kept; overrides the configuration\n"
+    "  --check             read the configuration, say what is wrong with it, and stop\n"
+    "  --explain-sandbox   say what the broker locks itself out of, with which this kernel can "
+    "help,\n"
+    "                      and stop; with --json for machines. docs/sandbox.md\n"
+    "  --version           print the version\n";
 
 struct Arguments {
   bool init = false;
   bool check_only = false;
+  bool explain_only = false;
+  bool for_machines = false;
   std::string config;
   std::string state;
 };
@@ -113,7 +121,22 @@ void say_decision(const LogEntry& entry, const AttestationResult* result) {
   }
 }
 
-Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, Random& random) {
+// sandbox_of is what a broker of this configuration needs from the system once its state directory
+// is there: docs/sandbox.md.
+SandboxPlan sandbox_of(const BrokerConfig& config, const std::string& state) {
+  SandboxPlan plan;
+  plan.program = "ensconce-broker";
+  plan.files.push_back({state, FileUse::kStore, "keys, database and log (state)"});
+  plan.files.push_back({"/dev/urandom", FileUse::kRead, "SQLite's own random numbers"});
+  if (config.attester) {
+    plan.ask_processor(processor_paths(*config.attester));
+  }
+  plan.listens.push_back({config.port, "workers and owners (listen)"});
+  return plan;
+}
+
+Result<void> serve(const BrokerConfig& config, State state, const SandboxInForce& sandbox,
+                   const Clock& clock, Random& random) {
   const StopSignals signals;
 
   const Ed25519PublicKey signing_key = state.signing_key.public_key();
@@ -121,9 +144,10 @@ Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, 
   std::unique_ptr<BrokerAttester> attester;  // absent: this broker shows no evidence
   if (config.attester) {
     ENSC_TRY_ASSIGN(provider, make_evidence_provider(*config.attester, clock, random, log_info));
-    ENSC_TRY_ASSIGN(attester, BrokerAttester::start({state.tls_key_hash, signing_key,
-                                                     config.owner_keys, config.deployment_digest},
-                                                    *provider, clock, random));
+    ENSC_TRY_ASSIGN(attester,
+                    BrokerAttester::start({state.tls_key_hash, signing_key, config.owner_keys,
+                                           config.deployment_digest, sandbox.to_string()},
+                                          *provider, clock, random));
   }
   ENSC_TRY_ASSIGN(const std::unique_ptr<BrokerStore> store,
                   open_sqlite_store(state.directory / "broker.db"));
@@ -148,6 +172,7 @@ Result<void> serve(const BrokerConfig& config, State state, const Clock& clock, 
             wipe(wire.body.data(), wire.body.size());  // an owner's upload carries a content key
             return from_wire(std::move(response));
           }));
+  ENSC_TRY(close_listeners(sandbox));
   std::cout << json::write(json::Object{{"ready", true},
                                         {"port", static_cast<int>(server->port())},
                                         {"key", to_hex(signing_key.bytes)},
@@ -184,15 +209,24 @@ Result<void> run(const Arguments& arguments) {
   if (arguments.check_only) {
     return ok();
   }
+  const SandboxPlan plan = sandbox_of(config, directory);
+  if (arguments.explain_only) {
+    const SandboxSupport support = probe_sandbox();
+    std::cout << (arguments.for_machines
+                      ? json::write_pretty(sandbox_to_json(plan, config.sandbox, support)) + "\n"
+                      : explain_sandbox(plan, config.sandbox, support));
+    return ok();
+  }
+  keep_secrets_from_kernel();
   ENSC_TRY_ASSIGN(State state, open_state(directory, clock, random));
-  return serve(config, std::move(state), clock, random);
+  ENSC_TRY_ASSIGN(const SandboxInForce sandbox, enter_sandbox(plan, config.sandbox));
+  log_info("sandbox: " + sandbox.to_string());
+  return serve(config, std::move(state), sandbox, clock, random);
 }
 
 int main_with(int argc, char** argv) {
   set_log_name("ensconce-broker");
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
-  prctl(PR_SET_DUMPABLE, 0);
+  forbid_dumps();
   umask(077);
   Arguments arguments;
   for (int i = 1; i < argc; ++i) {
@@ -205,6 +239,10 @@ int main_with(int argc, char** argv) {
       arguments.state = argv[++i];
     } else if (word == "--check") {
       arguments.check_only = true;
+    } else if (word == "--explain-sandbox") {
+      arguments.explain_only = true;
+    } else if (word == "--json") {
+      arguments.for_machines = true;
     } else if (word == "--version") {
       std::cout << "ensconce-broker " << ENSC_VERSION << "\n";
       return 0;
@@ -216,7 +254,8 @@ int main_with(int argc, char** argv) {
       return exit_code_of(Stage::kUsage);
     }
   }
-  if (!arguments.init && arguments.config.empty()) {
+  if ((!arguments.init && arguments.config.empty()) ||
+      (arguments.for_machines && !arguments.explain_only)) {
     std::cerr << kUsage;
     return exit_code_of(Stage::kUsage);
   }

@@ -1,7 +1,5 @@
 // ensconce-worker: the process inside the TEE. Small on purpose: this is what gets measured.
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -12,12 +10,16 @@
 #include <thread>
 
 #include "ensconce/base/file.h"
+#include "ensconce/base/kept_secret.h"
 #include "ensconce/base/log.h"
 #include "ensconce/base/stop_signals.h"
 #include "ensconce/broker_link/pinned_broker.h"
 #include "ensconce/codec/json.h"
 #include "ensconce/inference/onnxruntime.h"
+#include "ensconce/sandbox/explain.h"
+#include "ensconce/sandbox/sandbox.h"
 #include "ensconce/server/attested_worker.h"
+#include "ensconce/server/worker_sandbox.h"
 #include "ensconce/tee/detect.h"
 
 namespace ensconce {
@@ -27,6 +29,7 @@ constexpr const char* kUsage =
     "ensconce-worker: serve sealed models from inside a trusted execution environment.\n"
     "\n"
     "usage: ensconce-worker --config worker.toml\n"
+    "       ensconce-worker --explain-sandbox [--json] --config worker.toml\n"
     "\n"
     "It boots without keys, asks the secure processor for evidence (configfs-tsm, sev-guest, "
     "Gramine, Azure's vTPM),\n"
@@ -34,9 +37,12 @@ constexpr const char* kUsage =
     "TLS 1.3. When ready it prints one line of JSON to stdout: {\"ready\":true,\"port\":…}.\n"
     "Every key of worker.toml is in docs/config.md. There is no plaintext mode.\n"
     "\n"
-    "  --config FILE   the configuration\n"
-    "  --check         read the configuration, say what is wrong with it, and stop\n"
-    "  --version       print the version\n";
+    "  --config FILE       the configuration\n"
+    "  --check             read the configuration, say what is wrong with it, and stop\n"
+    "  --explain-sandbox   say what the worker locks itself out of, with which this kernel can "
+    "help,\n"
+    "                      and stop; with --json for machines. docs/sandbox.md\n"
+    "  --version           print the version\n";
 
 Result<WorkerConfig> read_config(const char* path) {
   ENSC_TRY_ASSIGN(const std::string text, read_text_file(path));
@@ -85,17 +91,24 @@ Result<std::unique_ptr<HttpServer>> start_sealed_server(const WorkerConfig& conf
 }
 
 Result<void> serve(const WorkerConfig& config) {
+  ENSC_TRY_ASSIGN(ExpectedBroker expected, expected_broker(config));
+  // From here on this process meets others: the broker, bundles from a disk of the host, clients.
+  keep_secrets_from_kernel();
+  ENSC_TRY_ASSIGN(const SandboxInForce sandbox,
+                  enter_sandbox(worker_sandbox(config), config.sandbox));
+  log_info("sandbox: " + sandbox.to_string());
+
   // A device that hangs keeps a thread, which borrows these, until the process ends.
   static const SystemClock clock;
   static SystemRandom random;
   ENSC_TRY_ASSIGN(const std::unique_ptr<EvidenceProvider> provider,
                   make_evidence_provider(config.attester, clock, random, log_info));
-  ENSC_TRY_ASSIGN(ExpectedBroker expected, expected_broker(config));
   PinnedBroker broker(std::move(expected), clock, random);
   ENSC_TRY_ASSIGN(const std::unique_ptr<EngineFactory> engines, make_onnxruntime());
   const StopSignals signals;
 
-  const WorkerDependencies dependencies{clock, random, *provider, broker, *engines};
+  const WorkerDependencies dependencies{clock,  random,   *provider,
+                                        broker, *engines, sandbox.to_string()};
   ENSC_TRY_ASSIGN(const std::unique_ptr<AttestedWorker> worker,
                   AttestedWorker::boot(config, dependencies));
   ENSC_TRY_ASSIGN(const std::unique_ptr<HttpServer> server, start_server(config, *worker));
@@ -103,6 +116,7 @@ Result<void> serve(const WorkerConfig& config) {
   if (config.listen_sealed) {
     ENSC_TRY_ASSIGN(sealed, start_sealed_server(config, *worker));
   }
+  ENSC_TRY(close_listeners(sandbox));
   worker->on_new_identity([&](TlsIdentity identity) {
     if (const Result<void> set = server->set_identity(std::move(identity)); !set) {
       log_failure("the new certificate cannot be shown", set.error());
@@ -132,19 +146,30 @@ Result<void> serve(const WorkerConfig& config) {
   return ok();
 }
 
+void explain(const WorkerConfig& config, bool for_machines) {
+  const SandboxPlan plan = worker_sandbox(config);
+  const SandboxSupport support = probe_sandbox();
+  std::cout << (for_machines
+                    ? json::write_pretty(sandbox_to_json(plan, config.sandbox, support)) + "\n"
+                    : explain_sandbox(plan, config.sandbox, support));
+}
+
 int run(int argc, char** argv) {
   set_log_name("ensconce-worker");
-  // No core dumps, not even to a pipe, and no reading of our memory by others of the same user.
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
-  prctl(PR_SET_DUMPABLE, 0);
+  forbid_dumps();
   const char* path = nullptr;
   bool check_only = false;
+  bool explain_only = false;
+  bool for_machines = false;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
       path = argv[++i];
     } else if (std::strcmp(argv[i], "--check") == 0) {
       check_only = true;
+    } else if (std::strcmp(argv[i], "--explain-sandbox") == 0) {
+      explain_only = true;
+    } else if (std::strcmp(argv[i], "--json") == 0) {
+      for_machines = true;
     } else if (std::strcmp(argv[i], "--version") == 0) {
       std::cout << "ensconce-worker " << ENSC_VERSION << "\n";
       return 0;
@@ -156,13 +181,15 @@ int run(int argc, char** argv) {
       return exit_code_of(Stage::kUsage);
     }
   }
-  if (path == nullptr) {
+  if (path == nullptr || (for_machines && !explain_only)) {
     std::cerr << kUsage;
     return exit_code_of(Stage::kUsage);
   }
   const Result<WorkerConfig> config = read_config(path);
   Result<void> done = config ? ok() : Result<void>(config.error());
-  if (config && check_only) {
+  if (config && explain_only) {
+    explain(*config, for_machines);
+  } else if (config && check_only) {
     const Result<ExpectedBroker> expected = expected_broker(*config);
     done = expected ? ok() : Result<void>(expected.error());
   } else if (config) {

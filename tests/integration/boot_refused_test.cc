@@ -67,7 +67,8 @@ TEST_F(BootRefused, OfADebuggableGuest) {
 
 TEST_F(BootRefused, OnAProcessorOfAnotherRoot) {
   Processor other(other_pki());
-  const auto worker = AttestedWorker::boot(config(), {clock_, random_, other, broker_, engines()});
+  const auto worker = AttestedWorker::boot(
+      config(), {clock_, random_, other, broker_, engines(), std::string(kWholeSandbox)});
   ASSERT_TRUE(refused_with(worker, KeyBrokerError::kEvidence));
   EXPECT_THAT(worker.error().to_string(), HasSubstr("snp.chain.ark_pinned"));
 }

@@ -45,7 +45,8 @@ class BrokerAffirmed : public Whole {
         clock_, random_);
   }
   Result<std::unique_ptr<AttestedWorker>> boot_over(PinnedBroker& broker) {
-    return AttestedWorker::boot(config(), {clock_, random_, processor_, broker, engines()});
+    return AttestedWorker::boot(
+        config(), {clock_, random_, processor_, broker, engines(), std::string(kWholeSandbox)});
   }
   // boot_by boots a worker whose policy for the broker says that.
   Result<std::unique_ptr<AttestedWorker>> boot_by(const std::string& policy) {

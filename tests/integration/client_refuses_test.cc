@@ -35,8 +35,11 @@ class MadeWorker {
     statement.keys.release = EcPrivateKey::generate(Curve::kP256).public_key().point();
     statement.keys.receipt = receipt_signer.public_key();
     statement.software = "ensconce-worker made";
-    statement.security = {
-        "none", "shared", "none", {owner().public_key()}, broker_key().public_key()};
+    statement.security = {"none",
+                          "shared",
+                          std::string(kWholeSandbox),
+                          {owner().public_key()},
+                          broker_key().public_key()};
     const BundleHeader& header = whole::genuine().result.header;
     model = {
         header.name, header.version, whole::genuine().result.manifest_digest, header.owner_key, {}};

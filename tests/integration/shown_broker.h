@@ -39,7 +39,8 @@ class ShownBroker {
     attester = BrokerAttester::start({sha384(tls_.public_key().spki_der()),
                                       signing_key,
                                       {owner().public_key()},
-                                      Sha256Digest{7}},
+                                      Sha256Digest{7},
+                                      std::string(kWholeSandbox)},
                                      processor, clock_, random_)
                    .value();
   }

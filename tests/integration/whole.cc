@@ -63,7 +63,9 @@ std::string hardware_section(const Sha256Digest& root, ByteView measurement) {
 std::string security_section(const Ed25519PublicKey& broker, const std::string& padding) {
   return "[security]\npadding = " + padding +
          "\ntenancy = { exactly = \"shared\" }\n"
-         "sandbox = { exactly = \"none\" }\nsoftware = { unconstrained = \"measured\" }\n"
+         "sandbox = { exactly = \"" +
+         std::string(kWholeSandbox) +
+         "\" }\nsoftware = { unconstrained = \"measured\" }\n"
          "owner_keys = { unconstrained = \"test\" }\nbroker_key = { exactly = \"" +
          to_hex(broker.bytes) + "\" }\n";
 }
@@ -306,7 +308,8 @@ WorkerConfig Whole::config() const {
 }
 
 Result<std::unique_ptr<AttestedWorker>> Whole::boot(const WorkerConfig& config) {
-  return AttestedWorker::boot(config, {clock_, random_, processor_, broker_, engines()});
+  return AttestedWorker::boot(
+      config, {clock_, random_, processor_, broker_, engines(), std::string(kWholeSandbox)});
 }
 
 std::unique_ptr<HttpServer> Whole::serve(TlsIdentity identity, HttpHandler handler, Intake intake) {

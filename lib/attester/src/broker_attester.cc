@@ -97,7 +97,7 @@ Result<std::shared_ptr<const BrokerAttester::Shown>> BrokerAttester::attest(
   statement.keys.release = release_point_;
   statement.keys.receipt = self_.signing_key;
   statement.software = std::string("ensconce-broker ") + ENSC_VERSION;
-  statement.security = {"none", "shared", "none", self_.owner_keys, self_.signing_key};
+  statement.security = {"none", "shared", self_.sandbox, self_.owner_keys, self_.signing_key};
   statement.deployment_digest = self_.deployment_digest;
   auto out = std::make_shared<Shown>();
   ENSC_TRY_ASSIGN(out->attested, attest_statement(provider_, statement, std::nullopt));

@@ -39,6 +39,7 @@ class BrokerAttesterTest : public ::testing::Test {
     self_.signing_key = Ed25519PrivateKey::generate(random_).public_key();
     self_.owner_keys = {Ed25519PrivateKey::generate(random_).public_key()};
     self_.deployment_digest.fill(0x66);
+    self_.sandbox = "files+calls";
     connection_.tls = true;
     connection_.exporter.fill(0x77);
     attester_ = BrokerAttester::start(self_, device_, clock_, random_).value();
@@ -85,6 +86,7 @@ TEST_F(BrokerAttesterTest, NamesItsKeysInTheStatement) {
   EXPECT_EQ(statement.keys.receipt, self_.signing_key);
   EXPECT_EQ(statement.security.broker_key, self_.signing_key);
   EXPECT_EQ(statement.security.owner_keys, self_.owner_keys);
+  EXPECT_EQ(statement.security.sandbox, "files+calls");
   EXPECT_EQ(statement.software, std::string("ensconce-broker ") + ENSC_VERSION);
   EXPECT_EQ(statement.deployment_digest, self_.deployment_digest);
   EXPECT_FALSE(shown.beacon);

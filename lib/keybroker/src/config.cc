@@ -77,6 +77,14 @@ Result<BrokerConfig> read(const json::Value& root) {
   if (out.attester && out.owner_keys.size() > kMaxStatedOwners) {
     return bad("owner_keys: at most 16 where evidence is shown, as a statement names no more");
   }
+  if (const json::Value* sandbox = fields.take_optional("sandbox")) {
+    ENSC_TRY_ASSIGN(const std::string text, sandbox->as_text("sandbox"));
+    const std::optional<SandboxMode> mode = sandbox_mode_of(text);
+    if (!mode) {
+      return bad("sandbox: expected \"auto\" or \"required\"");
+    }
+    out.sandbox = *mode;
+  }
   ENSC_TRY(fields.finish());
   out.deployment_digest =
       sha256(as_bytes(json::write(json::Object{{"address", out.address},

@@ -47,6 +47,15 @@ TEST(BrokerConfig, ReadsWhereItsSecureProcessorIs) {
   EXPECT_TRUE(many.error().is(KeyBrokerError::kConfig));
 }
 
+TEST(BrokerConfig, ReadsHowMuchSandboxIsDemanded) {
+  EXPECT_EQ(parse_broker_config(kGood, "t")->sandbox, SandboxMode::kAuto);
+  EXPECT_EQ(parse_broker_config(kGood + "sandbox = \"required\"\n", "t")->sandbox,
+            SandboxMode::kRequired);
+  const auto none = parse_broker_config(kGood + "sandbox = \"none\"\n", "t");
+  ASSERT_FALSE(none);
+  EXPECT_TRUE(none.error().is(KeyBrokerError::kConfig));
+}
+
 TEST(BrokerConfig, DigestCoversWhatNobodyPins) {
   const auto digest = [](const std::string& more) {
     return parse_broker_config(kGood + more, "t").value().deployment_digest;

@@ -172,7 +172,7 @@ Statement AttestedWorker::describe(const ByteArray<32>& challenge, const Channel
   out.software = std::string("ensconce-worker ") + ENSC_VERSION;
   out.security.padding = config_.padding.to_string();
   out.security.tenancy = "shared";
-  out.security.sandbox = "none";
+  out.security.sandbox = deps_.sandbox;
   out.security.owner_keys = config_.owner_keys;
   out.security.broker_key = config_.broker_key;
   out.deployment_digest = config_.deployment_digest;

@@ -68,6 +68,20 @@ Result<void> read_oblivious(json::Fields& fields, WorkerConfig& out) {
   return ok();
 }
 
+Result<void> read_sandbox(json::Fields& fields, WorkerConfig& out) {
+  const json::Value* value = fields.take_optional("sandbox");
+  if (value == nullptr) {
+    return ok();
+  }
+  ENSC_TRY_ASSIGN(const std::string text, value->as_text("sandbox"));
+  const std::optional<SandboxMode> mode = sandbox_mode_of(text);
+  if (!mode) {
+    return Error(ServerError::kConfig, "sandbox: expected \"auto\" or \"required\"");
+  }
+  out.sandbox = *mode;
+  return ok();
+}
+
 Result<std::uint64_t> read_optional_uint(json::Fields& fields, std::string_view name,
                                          std::uint64_t otherwise, std::uint64_t low,
                                          std::uint64_t high) {
@@ -165,6 +179,7 @@ Result<WorkerConfig> read_config(const json::Value& root) {
   out.handler_threads = static_cast<unsigned>(handlers);
   ENSC_TRY_ASSIGN(out.peer_policy, read_optional_path(fields, "peer_policy"));
   ENSC_TRY_ASSIGN(out.broker_policy, read_optional_path(fields, "broker_policy"));
+  ENSC_TRY(read_sandbox(fields, out));
   ENSC_TRY_ASSIGN(const json::Value* models, fields.take("model"));
   ENSC_TRY(read_models(*models, out));
   ENSC_TRY(fields.finish());

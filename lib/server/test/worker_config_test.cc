@@ -88,6 +88,18 @@ TEST(WorkerConfig, ReadsWhatIsOptional) {
   EXPECT_EQ(config.broker_policy, "broker.toml");
 }
 
+TEST(WorkerConfig, ReadsHowMuchSandboxIsDemanded) {
+  const auto mode = [](const std::string& line) {
+    return parse_worker_config(with("epoch_seconds", line + "epoch_seconds"), "t").value().sandbox;
+  };
+  EXPECT_EQ(mode(""), SandboxMode::kAuto);
+  EXPECT_EQ(mode("sandbox = \"auto\"\n"), SandboxMode::kAuto);
+  EXPECT_EQ(mode("sandbox = \"required\"\n"), SandboxMode::kRequired);
+  for (const char* other : {"\"none\"", "\"off\"", "\"\"", "false"}) {
+    expect_refused(with("epoch_seconds", "sandbox = " + std::string(other) + "\nepoch_seconds"));
+  }
+}
+
 TEST(WorkerConfig, RejectsOptionalValuesOfAnotherForm) {
   for (const char* line :
        {"listen_sealed = \"127.0.0.1\"\n", "padding = \"bucket:0\"\n", "padding = \"some\"\n",

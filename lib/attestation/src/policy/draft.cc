@@ -84,7 +84,7 @@ void draft_security(DraftWriter& out, const Statement* statement) {
   out.plain("padding", exactly_text(seen == nullptr ? "none" : seen->padding));
   out.plain("tenancy", seen == nullptr ? one_of({quoted("shared"), quoted("single")})
                                        : exactly_text(seen->tenancy));
-  out.plain("sandbox", exactly_text(seen == nullptr ? "none" : seen->sandbox));
+  out.plain("sandbox", exactly_text(seen == nullptr ? kWholeSandbox : seen->sandbox));
   out.field(
       "software",
       statement == nullptr ? open("the measurement pins it") : exactly_text(statement->software),
@@ -206,7 +206,7 @@ std::string policy_template(PolicyRole role, EvidenceKind kind) {
   out.section("[security]", "How the worker is set up.");
   out.plain("padding", exactly_text("none"));
   out.plain("tenancy", one_of({quoted("shared"), quoted("single")}));
-  out.plain("sandbox", exactly_text("none"));
+  out.plain("sandbox", exactly_text(kind == EvidenceKind::kSgx ? "none" : kWholeSandbox));
   out.plain("software", open("the measurement pins it"));
   out.filled("owner_keys", std::nullopt, "{ exactly = [\"<64 hex digits>\"] }",
              "Whose models the worker opens: `ensconce key show` prints the key.");

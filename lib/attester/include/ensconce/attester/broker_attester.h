@@ -28,6 +28,7 @@ struct BrokerSelf {
   Ed25519PublicKey signing_key;              // of beacons and leases
   std::vector<Ed25519PublicKey> owner_keys;  // of its admin API, 1 to 16
   Sha256Digest deployment_digest{};
+  std::string sandbox = "none";  // what holds of it in this process
 };
 
 // BrokerAttester shows the evidence of a broker that runs in a secure processor: it answers

@@ -7,6 +7,7 @@
 
 #include "ensconce/crypto/keys.h"
 #include "ensconce/keybroker/error.h"
+#include "ensconce/sandbox/mode.h"
 #include "ensconce/tee/settings.h"
 
 namespace ensconce {
@@ -19,6 +20,7 @@ struct BrokerConfig {
   std::vector<Ed25519PublicKey> owner_keys;
   std::uint64_t lease_seconds = 3600;
   std::optional<AttesterSettings> attester;  // nothing: the broker shows no evidence
+  SandboxMode sandbox = SandboxMode::kAuto;
   Sha256Digest deployment_digest{};  // of what nobody pins, for the statement
 };
 

@@ -36,6 +36,7 @@ struct WorkerDependencies {
   EvidenceProvider& provider;
   BrokerConnection& broker;
   EngineFactory& engines;
+  std::string sandbox = "none";  // what holds of it in this process, for the statement
 };
 
 // kBootKeyLife bounds the keys of one boot (session, release, receipt), by the boot clock.

@@ -10,6 +10,7 @@
 #include "ensconce/crypto/keys.h"
 #include "ensconce/net/http.h"
 #include "ensconce/ohttp/binary_http.h"
+#include "ensconce/sandbox/mode.h"
 #include "ensconce/tee/settings.h"
 
 namespace ensconce {
@@ -42,6 +43,7 @@ struct WorkerConfig {
   std::filesystem::path broker_policy;  // of role "peer"; empty: the broker's pin is enough
   std::vector<WorkerModelConfig> models;
   std::size_t max_sealed_requests = std::size_t{1} << 20;  // of one gateway key; no key of the file
+  SandboxMode sandbox = SandboxMode::kAuto;
   Sha256Digest deployment_digest{};  // of what nobody pins: address, paths, threads
 };
 

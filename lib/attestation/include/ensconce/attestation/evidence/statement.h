@@ -21,11 +21,15 @@ struct WorkerKeys {
   friend bool operator==(const WorkerKeys&, const WorkerKeys&) = default;
 };
 
+// kWholeSandbox is what `sandbox` says where every part holds (docs/protocols/statement.md,
+// section 7).
+inline constexpr std::string_view kWholeSandbox = "files+network+calls+locked";
+
 // SecurityConfiguration is what a relying party may want to pin of how a worker was set up.
 struct SecurityConfiguration {
   std::string padding;                       // "none" in this version
   std::string tenancy;                       // "shared" or "single"
-  std::string sandbox;                       // "none" in this version
+  std::string sandbox;                       // kWholeSandbox, parts of it, or "none"
   std::vector<Ed25519PublicKey> owner_keys;  // whose bundles it opens, 1 to 16
   Ed25519PublicKey broker_key;               // whose beacons and leases it believes
   friend bool operator==(const SecurityConfiguration&, const SecurityConfiguration&) = default;
