@@ -197,10 +197,13 @@ TEST_F(EsysDevice, RefusesOtherPcrsThanAskedFor) {
 
 TEST_F(EsysDevice, RefusesKeysAndSignaturesOfAnotherKind) {
   tpm_.key_type = TPM2_ALG_ECC;
-  EXPECT_TRUE(says(refused(), TeeError::kBadAnswer, "RSA"));
+  EXPECT_TRUE(says(refused(), TeeError::kBadAnswer, "no RSA key"));
   tpm_.key_type = TPM2_ALG_RSA;
   tpm_.signed_with = TPM2_ALG_SHA384;
   EXPECT_TRUE(says(refused(), TeeError::kBadAnswer, "SHA-256"));
+  tpm_.signed_with = TPM2_ALG_SHA256;
+  tpm_.scheme = TPM2_ALG_RSAPSS;
+  EXPECT_TRUE(says(refused(), TeeError::kBadAnswer, "RSASSA"));
 }
 
 TEST_F(EsysDevice, SaysWhenTheDeviceFails) {

@@ -29,6 +29,7 @@ class ScriptedTpm {
   std::uint16_t bank = TPM2_ALG_SHA256;
   std::size_t digests_at_once = 8;
   std::uint16_t key_type = TPM2_ALG_RSA;
+  std::uint16_t scheme = TPM2_ALG_RSASSA;
   std::uint16_t signed_with = TPM2_ALG_SHA256;
   std::map<TPM2_CC, Bytes> answers;  // the last of its own to each
 
@@ -166,7 +167,7 @@ class ScriptedTpm {
     const Bytes attest = write_tpm_attest(vtpm_.attest_template(extra));
     ByteWriter out;
     sized(out, attest);
-    out.u16_be(TPM2_ALG_RSASSA).u16_be(signed_with);
+    out.u16_be(scheme).u16_be(signed_with);
     sized(out, vtpm_.sign_attest(attest));
     return authorised(out.bytes());
   }
