@@ -148,10 +148,15 @@ Result<AttestationResult> try_policy(const DoctorArguments& a, const AttesterSet
 Result<int> examine(const DoctorArguments& a, const Context& context) {
   ENSC_TRY_ASSIGN(const AttesterSettings settings, settings_of(a.config));
   const char* path = std::getenv("PATH");
-  const MachineFacts facts = look_at_machine("/", path == nullptr ? "" : path);
+  MachineFacts facts = look_at_machine("/", path == nullptr ? "" : path);
+  const Detection detection = detect_attester(settings);
+  for (const AttesterFinding& one : detection.findings) {
+    if (one.there) {
+      facts.attesters.emplace(name_of(one.kind));
+    }
+  }
   const std::vector<PlatformAdvice> platforms = advise(facts);
   const std::vector<HygieneFinding> hygiene = look_at_hygiene(facts);
-  const Detection detection = detect_attester(settings);
   say_machine(facts);
   say("");
   for (const PlatformAdvice& one : platforms) {

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <string>
@@ -39,7 +41,22 @@ std::uint64_t own_status(std::string_view field, int base) {
                                  : std::strtoull(status->c_str() + at + line.size(), nullptr, base);
 }
 
-bool has_ipc_lock() { return (own_status("CapEff", 16) >> kCapIpcLock & 1U) != 0; }
+// mlock asks the first user namespace: in another one the capability is shown and counts for
+// nothing.
+bool in_first_user_namespace() {
+  std::uint64_t inside = 1;
+  std::uint64_t outside = 1;
+  std::uint64_t count = 0;
+  const Result<std::string> map = read_text_file("/proc/self/uid_map");
+  return map &&
+         std::sscanf(map->c_str(), "%" SCNu64 " %" SCNu64 " %" SCNu64, &inside, &outside, &count) ==
+             3 &&
+         inside == 0 && outside == 0 && count == UINT32_MAX;
+}
+
+bool has_ipc_lock() {
+  return (own_status("CapEff", 16) >> kCapIpcLock & 1U) != 0 && in_first_user_namespace();
+}
 
 // There are kernels, in libraries, that take mlockall and do nothing.
 bool shows_locked_pages() { return own_status("VmLck", 10) > 0; }
@@ -74,7 +91,7 @@ void trim_heap() {
   }
   ::malloc_trim(0);
   if (all) {
-    ENSC_CHECK(mlockall(kEverything) == 0);  // it was allowed before, and less is mapped now
+    ENSC_CHECK(mlockall(kEverything) == 0);  // no limit holds: may_lock_all_memory
   }
 }
 

@@ -29,6 +29,10 @@ bool is_on(const MachineFacts& facts, const char* parameter) {
   return found != facts.host_parameters.end() && (found->second == "Y" || found->second == "1");
 }
 
+bool has_attester(const MachineFacts& facts, const char* name) {
+  return facts.attesters.contains(name);
+}
+
 bool is_azure(const MachineFacts& facts) { return facts.asset_tag == kAzureTag; }
 bool is_guest(const MachineFacts& facts) { return facts.flags.contains("hypervisor"); }
 
@@ -94,7 +98,8 @@ PlatformAdvice snp(const MachineFacts& facts) {
     say_denied(out, kSevGuest);
   }
   say_tsm(out, facts, "sev-guest");
-  const bool ready = usable(facts, kSevGuest) || (tsm && usable(facts, kTsm));
+  const bool ready =
+      has_attester(facts, "sev-guest") || (tsm && has_attester(facts, "configfs-tsm"));
   if (ready) {
     out.readiness = Readiness::kReady;
     out.missing.clear();  // one interface is enough
@@ -128,7 +133,7 @@ PlatformAdvice tdx(const MachineFacts& facts) {
   }
   out.found.emplace_back("a trust domain (tdx_guest)");
   say_tsm(out, facts, "tdx-guest");
-  out.readiness = usable(facts, kTsm) ? Readiness::kReady : Readiness::kNotYet;
+  out.readiness = has_attester(facts, "configfs-tsm") ? Readiness::kReady : Readiness::kNotYet;
   if (!there(facts, kTsm) && there(facts, kTdxGuest)) {
     out.missing.push_back(
         {"a quote: /dev/tdx_guest alone gives TDREPORTs, which prove nothing to "
@@ -182,10 +187,12 @@ PlatformAdvice azure(const MachineFacts& facts) {
     return out;
   }
   out.found.emplace_back("a virtual machine of Azure (asset tag)");
-  out.readiness = usable(facts, kTpm) ? Readiness::kReady : Readiness::kNotYet;
-  if (usable(facts, kTpm)) {
-    out.found.emplace_back(std::string(kTpm) +
-                           "; whether its VM is a confidential one shows in NV index 0x01400001");
+  out.readiness = has_attester(facts, "azure-vtpm") ? Readiness::kReady : Readiness::kNotYet;
+  if (out.readiness == Readiness::kReady) {
+    out.found.emplace_back(std::string(kTpm) + ", with the paravisor's report");
+  } else if (usable(facts, kTpm)) {
+    out.missing.push_back({"the paravisor's report, NV index 0x01400001 of the TPM",
+                           "this is an ordinary VM: create one of security type ConfidentialVM"});
   } else if (there(facts, kTpm)) {
     out.missing.push_back({std::string("access to ") + kTpm, "add the worker's user to group tss"});
   } else {

@@ -22,7 +22,11 @@ std::filesystem::path where_name_servers_are() {
   const std::filesystem::path named = "/etc/resolv.conf";
   std::error_code error;
   const std::filesystem::path real = std::filesystem::canonical(named, error);
-  return error || real.parent_path() == "/etc" ? named : real.parent_path();
+  const std::filesystem::path directory = real.parent_path();
+  // One that holds other things than a resolver's is not opened for it.
+  const bool shared = directory == "/etc" || directory == "/run" || directory == "/var/run" ||
+                      directory == "/tmp" || directory == "/";
+  return error || shared ? named : directory;
 }
 
 }  // namespace

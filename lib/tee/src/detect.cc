@@ -64,9 +64,14 @@ AttesterFinding look_for(AttesterKind kind, const AttesterSettings& settings) {
                   "for SEV-SNP guests of older kernels: modprobe sev-guest");
     case AttesterKind::kAzureVtpm: {
       const Result<void> holds = probe_azure_vtpm(settings.tpm);
-      return {kind, holds.has_value(),
-              settings.tpm.string() + (holds ? "" : ": " + holds.error().detail()),
-              holds ? "" : "for Azure: a confidential VM on AMD, and group tss for this user"};
+      if (holds) {
+        return {kind, true, settings.tpm.string(), ""};
+      }
+      // One that is busy or closed to this process is there: the request for evidence tries again,
+      // and tells by its own code.
+      const bool there = holds.error().is(TeeError::kBusy) || holds.error().is(TeeError::kDenied);
+      return {kind, there, settings.tpm.string() + ": " + holds.error().detail(),
+              "for Azure: a confidential VM on AMD, and group tss for this user"};
     }
     case AttesterKind::kAuto:
       break;
@@ -119,10 +124,13 @@ std::string Detection::why() const {
   return "attester: none (looked for " + out + ")";
 }
 
-Detection detect_attester(const AttesterSettings& settings) {
+Detection detect_attester(const AttesterSettings& settings, DetectionScope scope) {
   Detection out;
   for (const AttesterKind kind : {AttesterKind::kGramine, AttesterKind::kConfigfsTsm,
                                   AttesterKind::kSevGuest, AttesterKind::kAzureVtpm}) {
+    if (out.chosen && scope == DetectionScope::kToTheFirst) {
+      break;
+    }
     out.findings.push_back(look_for(kind, settings));
     if (!out.chosen && out.findings.back().there) {
       out.chosen = kind;
@@ -136,7 +144,7 @@ Result<std::unique_ptr<EvidenceProvider>> make_evidence_provider(
     const std::function<void(const std::string&)>& say) {
   AttesterKind kind = settings.attester;
   if (kind == AttesterKind::kAuto) {
-    const Detection detection = detect_attester(settings);
+    const Detection detection = detect_attester(settings, DetectionScope::kToTheFirst);
     if (!detection.chosen) {
       return none_found(detection);
     }

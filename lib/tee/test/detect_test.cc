@@ -68,6 +68,8 @@ TEST_F(Detect, ChoosesInItsOrderAndSaysWhy) {
   EXPECT_THAT(said_, HasSubstr("not here: gramine"));
   file("attestation/attestation_type");
   EXPECT_EQ(detect_attester(settings_).chosen, AttesterKind::kGramine);
+  EXPECT_EQ(detect_attester(settings_).findings.size(), 4U);
+  EXPECT_EQ(detect_attester(settings_, DetectionScope::kToTheFirst).findings.size(), 1U);
 }
 
 TEST_F(Detect, LeavesNothingInTheTreeItLookedAt) {

@@ -31,6 +31,9 @@ struct MachineFacts {
   std::map<std::string, std::string> host_parameters;  // kvm_amd.sev_snp, kvm_intel.tdx, … as read
   std::set<std::string> programs;                      // of those looked for, what PATH has
 
+  // Names of the attesters that are there as a worker would find them; whoever looks fills it in.
+  std::set<std::string> attesters;
+
   std::uint64_t swap_kib = 0;
   std::string core_pattern;
   std::optional<std::uint64_t> locked_limit;  // bytes of RLIMIT_MEMLOCK; nothing: no limit

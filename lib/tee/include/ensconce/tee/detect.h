@@ -36,7 +36,10 @@ struct Detection {
 // Inside an SGX enclave nothing else can be, so Gramine comes first; then configfs-tsm, which
 // serves SEV-SNP and TDX alike; /dev/sev-guest of older kernels; and Azure's vTPM, since many
 // machines have a TPM: it counts when it holds the paravisor's report.
-Detection detect_attester(const AttesterSettings& settings);
+// kToTheFirst looks no further than the choice: what is not asked cannot hold anybody up.
+enum class DetectionScope : std::uint8_t { kAll, kToTheFirst };
+Detection detect_attester(const AttesterSettings& settings,
+                          DetectionScope scope = DetectionScope::kAll);
 
 // make_evidence_provider makes the provider that the settings name, or with "auto" the one that
 // detection chooses. It reads the settings' endorsements at each evidence, and gives up on devices
