@@ -30,8 +30,6 @@
 namespace ensconce {
 namespace {
 
-using testing::HasSubstr;
-
 constexpr uid_t kNobody = 65534;
 
 class TemporaryFolder {
