@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -203,7 +204,7 @@ def fill(template, **values):
     text = (ROOT / "demo" / "templates" / template).read_text(encoding="utf-8")
     for name, value in values.items():
         text = text.replace(f"@{name.upper()}@", str(value))
-    left = [word for word in text.split() if word.startswith("@") and word.endswith("@")]
+    left = re.findall(r"@[A-Z_]+@", text)
     if left:
         raise DemoError(f"{template}: nothing given for {left}")
     return text

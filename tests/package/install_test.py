@@ -293,13 +293,14 @@ def a_worker_gets_its_key(folder, broker, store):
     models = "".join(f'[[model]]\nbundle = "/var/lib/ensconce-worker/{name}.sealed"\n'
                      for name in ("simple", "second"))
     folder.path("etc/ensconce/worker.toml").write_text(fill(
-        "worker.toml", port=0, owner_keys=told.quoted([store["owner"]]), more="",
+        "worker.toml", port=0, device='tsm_root = "tsm"', owner_keys=told.quoted([store["owner"]]), more="",
         broker_port=broker.said["port"], broker_key=broker.said["key"],
         broker_pin=broker.said["tls_pin"], models=models), encoding="utf-8")
     program = ("--", "/usr/bin/ensconce-worker", "--config", "/etc/ensconce/worker.toml")
     measurement = folder.json(sim[0], "measure", *sim[1:], *program)["measurement"]
+    sandbox = folder.json(*program[1:], "--explain-sandbox", "--json")["security.sandbox"]
     folder.path("root/release.toml").write_text(older_store.release_policy(
-        anchor, measurement, store["owner"], broker.said["key"]), encoding="utf-8")
+        anchor, measurement, store["owner"], broker.said["key"], sandbox), encoding="utf-8")
     broker.ask("policy", "set", older_store.POLICY, "/root/release.toml")
     worker, _ = folder.start("ensconce-worker", sim[0], "run", *sim[1:], *program)
     releases = [entry for entry in broker.log() if entry.get("decision") == "release"]

@@ -28,11 +28,11 @@ SECRETS = ("root.key", "signing.key", "tls.key", "tls.crt")
 PRAGMAS = ("application_id", "user_version")
 
 
-def release_policy(anchor, measurement, owner, broker_key):
+def release_policy(anchor, measurement, owner, broker_key, sandbox):
     """The text of a release policy that takes one simulated measurement."""
     return fill("release-policy.toml", hardware=fill(
         "hardware.toml", anchor=anchor, measurements=told.quoted([measurement]),
-        owner_keys=told.quoted([owner]), broker_key=broker_key))
+        owner_keys=told.quoted([owner]), broker_key=broker_key, sandbox=sandbox))
 
 
 def make(bin_dir):
@@ -41,7 +41,8 @@ def make(bin_dir):
         key_file, owner = told.make_key(house, house.owner, "owner.key")
         process, broker = told.start_broker(house, [owner])
         policy = write(house.owner / "release.toml",
-                       release_policy("00" * 32, "00" * 48, owner, broker["key"]))
+                       release_policy("00" * 32, "00" * 48, owner, broker["key"],
+                                      house.sandbox()))
         told.set_policy(house, broker, key_file, POLICY, policy)
         directory = simple.write(house.owner / "models", MODEL)
         bundle, sealed = told.seal(house, broker, key_file, MODEL, directory, house.owner, POLICY)
