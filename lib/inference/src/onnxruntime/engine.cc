@@ -142,6 +142,9 @@ struct Environment {
 void keep_intermediates() {
   ::mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);  // the most that malloc takes
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
+  // A thread's heap grows by pieces of 64 MiB, and one that falls empty goes back whatever the
+  // threshold says, unless as much is to be kept in reserve.
+  ::mallopt(M_TOP_PAD, 64 * 1024 * 1024);
 }
 
 struct LoadedGraph {
