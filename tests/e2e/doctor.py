@@ -37,7 +37,7 @@ def main():
         config = write(house.operator / "worker.toml", 'tsm_root = "tsm"\n')
         key = "3" * 64
         hardware = fill("hardware.toml", anchor=anchor, measurements='"' + "a5" * 48 + '"',
-                        owner_keys=told.quoted([key]), broker_key=key)
+                        owner_keys=told.quoted([key]), broker_key=key, sandbox="none")
         policy = write(house.owner / "policy.toml", fill("release-policy.toml", hardware=hardware))
 
         plain = house.json(house.program("ensconce"), "doctor", "--json")
