@@ -38,15 +38,10 @@ OWN = {
 }
 
 
-# Found by itself, a TPM that may not be opened is none; named, the refusal is its own.
-SETTINGS = {("azure", "denied"): {"attester": "azure-vtpm"}}
-
-
 def came_of(running, fault):
     """SERVES, or the last words of a worker that did not come up."""
     try:
-        running.restart_worker(faults=[fault],
-                               settings=SETTINGS.get((running.house.platform.name, fault)))
+        running.restart_worker(faults=[fault])
     except DemoError as refused:
         return str(refused)
     return SERVES

@@ -11,8 +11,6 @@
 
 namespace ensconce {
 
-// kDefaultTsmRoot is where Linux has it when configfs is mounted.
-inline constexpr std::string_view kDefaultTsmRoot = "/sys/kernel/config/tsm";
 inline constexpr std::size_t kMaxTsmOutblob = 32768;
 inline constexpr std::size_t kMaxTsmAuxblob = kMaxCertTable;
 
